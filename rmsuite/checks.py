@@ -1,0 +1,324 @@
+"""The executable contract: one small check a promise. ``rmsuite check NAME`` runs them on anybody's method."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import random
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from unittest import mock
+
+import cloudpickle
+import numpy as np
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from rmsuite import seeds, testing
+from rmsuite.data import PreferencePairs
+from rmsuite.errors import NotApplicable
+from rmsuite.method import Configured, RewardModel
+
+HEAVY = ("jax", "lightgbm", "pandas", "sklearn", "tensorflow", "torch", "transformers", "xgboost")
+N_SHUFFLES = 8
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The method under check. ``listing`` is Python source that loads its plugin in a fresh process; empty: none."""
+
+    configured: Configured
+    listing: str = ""
+
+
+def file_listing(path: Path) -> str:
+    """Return the ``listing`` of a plugin that is one file."""
+    return f"from pathlib import Path; from rmsuite import plugins; plugins.load_file(Path({str(path)!r}))"
+
+
+class Broken(Exception):  # noqa: N818 -- a finding, not an error
+    """A promise is broken: the evidence, and the remedy."""
+
+    def __init__(self, evidence: str, remedy: str) -> None:
+        super().__init__(evidence, remedy)
+        self.evidence, self.remedy = evidence, remedy
+
+
+@dataclass(frozen=True)
+class Check:
+    """One promise, and the function that raises ``Broken`` when a method does not keep it."""
+
+    name: str
+    promise: str
+    run: Callable[[Subject], None]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found: passed, broken with evidence and remedy, or not applicable."""
+
+    check: Check
+    status: str
+    evidence: str = ""
+    remedy: str = ""
+
+
+def check_method(subject: Subject) -> list[Finding]:
+    """Run every check; an unexpected exception of the method is a finding too."""
+    return [_finding(check, subject) for check in CHECKS]
+
+
+def _finding(check: Check, subject: Subject) -> Finding:
+    try:
+        with threadpool_limits(limits=1), np.errstate(all="ignore"):
+            check.run(subject)
+    except Broken as broken:
+        return Finding(check, "failed", broken.evidence, broken.remedy)
+    except NotApplicable as reason:
+        return Finding(check, "skipped", str(reason))
+    except Exception as error:  # noqa: BLE001 -- a stranger's code may raise anything; it becomes a finding
+        return Finding(check, "failed", f"{type(error).__name__}: {error}", "make `fit` and `reward` run on toy data")
+    return Finding(check, "passed")
+
+
+def _fit(subject: Subject, pairs: PreferencePairs, seed: int = 0) -> RewardModel:
+    model = subject.configured.make()
+    model.fit(_writable(pairs), rng=_rng(seed))
+    return model
+
+
+def _rng(seed: int) -> np.random.Generator:
+    return seeds.generator(seed, "check", what="method")
+
+
+def _writable(pairs: PreferencePairs) -> PreferencePairs:
+    """Return a private copy, so that a method that writes into its input fails the one check for that."""
+    own = copy.copy(pairs)
+    for name in ("embeddings", "chosen", "rejected", "prompt", "category"):
+        object.__setattr__(own, name, np.array(getattr(pairs, name)))
+    if pairs.validation is not None:
+        object.__setattr__(own, "validation", _writable(pairs.validation))
+    return own
+
+
+def _rewards(model: RewardModel, embeddings: np.ndarray) -> np.ndarray:
+    """Return rewards flattened, so that a wrong shape fails the one check for that."""
+    return np.asarray(model.reward(embeddings.copy()), dtype=np.float64).ravel()
+
+
+def _close(first: np.ndarray, second: np.ndarray, share: float) -> bool:
+    spread = float(np.std(first)) or 1.0
+    return first.shape == second.shape and bool(np.abs(first - second).max(initial=0.0) <= share * spread)
+
+
+def fresh_objects(subject: Subject) -> None:
+    toy = testing.toy()
+    first = _fit(subject, toy.pairs)
+    before = _rewards(first, toy.embeddings)
+    second = _fit(subject, testing.swapped(toy.pairs))
+    if first is second or not np.array_equal(before, _rewards(first, toy.embeddings)):
+        raise Broken(
+            "fitting a second object changed the first", "make a new object in `make`, keep no state in classes"
+        )
+
+
+def fit_returns_self(subject: Subject) -> None:
+    model = subject.configured.make()
+    returned = model.fit(_writable(testing.toy().pairs), rng=_rng(0))
+    if returned is not model:
+        raise Broken(f"`fit` returned {type(returned).__name__}", "end `fit` with `return self`")
+
+
+def reward_shape(subject: Subject) -> None:
+    toy = testing.toy()
+    model = _fit(subject, toy.pairs)
+    for n in (len(toy.embeddings), 1):
+        shape = np.shape(model.reward(toy.embeddings[:n].copy()))
+        if shape != (n,):
+            raise Broken(f"{n} rows gave shape {shape}, expected ({n},)", "return one number a row, one-dimensional")
+
+
+def finite_rewards(subject: Subject) -> None:
+    constant = np.ones(testing.N_FEATURES, np.float32)
+    constant[:3] = 0.0
+    toy = testing.toy()
+    for what, pairs in (("3 constant features", testing.with_embeddings(toy.pairs, constant)), ("all", toy.pairs)):
+        scale = constant if pairs is not toy.pairs else np.float32(1)
+        rewards = _rewards(_fit(subject, pairs), toy.embeddings * scale)
+        if not np.isfinite(rewards).all():
+            raise Broken(f"{np.sum(~np.isfinite(rewards))} rewards are not finite ({what})", "guard divisions by zero")
+
+
+def row_order(subject: Subject) -> None:
+    toy = testing.toy()
+    model = _fit(subject, toy.pairs)
+    order = np.roll(np.arange(len(toy.embeddings)), 1)
+    if not _close(_rewards(model, toy.embeddings)[order], _rewards(model, toy.embeddings[order]), 1e-4):
+        raise Broken("reordering the rows changed their rewards", "let a reward depend on its own row only")
+
+
+def batch_invariance(subject: Subject) -> None:
+    toy = testing.toy()
+    model = _fit(subject, toy.pairs)
+    halves = [_rewards(model, half) for half in np.split(toy.embeddings, [100])]
+    if not _close(_rewards(model, toy.embeddings), np.concatenate(halves), 1e-4):
+        raise Broken(
+            "rewards of half the rows differ from those of all", "learn means and scales in `fit`, not in `reward`"
+        )
+
+
+def inputs_unmodified(subject: Subject) -> None:
+    toy = testing.toy()
+    model, embeddings = subject.configured.make(), toy.embeddings.copy()
+    embeddings.flags.writeable = False
+    try:
+        model.fit(toy.pairs, rng=_rng(0))
+        model.reward(embeddings)
+    except ValueError as error:
+        if "read-only" not in str(error):
+            raise
+        raise Broken(f"it wrote into its input ({error})", "work on a copy: inputs are read-only") from None
+
+
+def global_random_state(subject: Subject) -> None:
+    toy = testing.toy()
+    before = pickle.dumps((np.random.get_state(legacy=True), random.getstate()))
+    _rewards(_fit(subject, toy.pairs), toy.embeddings)
+    if pickle.dumps((np.random.get_state(legacy=True), random.getstate())) != before:
+        raise Broken("numpy's or Python's global random state changed", "draw from the `rng` that `fit` is given")
+
+
+def same_seed_same_bits(subject: Subject) -> None:
+    toy = testing.toy()
+    first, second = (_rewards(_fit(subject, toy.pairs), toy.embeddings) for _ in range(2))
+    if first.tobytes() != second.tobytes():
+        raise Broken(
+            "two fits with one seed differ in their bits", "draw all randomness from `rng`; iterate over no set"
+        )
+
+
+def refit_forgets(subject: Subject) -> None:
+    toy = testing.toy()
+    model = _fit(subject, testing.toy(root=1).pairs)
+    model.fit(_writable(toy.pairs), rng=_rng(0))
+    if not _close(_rewards(_fit(subject, toy.pairs), toy.embeddings), _rewards(model, toy.embeddings), 1e-3):
+        raise Broken("a second `fit` remembers the first", "set all learnt state anew in `fit`")
+
+
+def learns_separable(subject: Subject) -> None:
+    toy = testing.toy()
+    accuracy = toy.accuracy(_rewards(_fit(subject, toy.pairs), toy.embeddings))
+    if accuracy <= 0.9:
+        raise Broken(f"accuracy {accuracy:.3f} on 600 separable pairs, expected over 0.9", "check signs and scales")
+
+
+def swapped_labels(subject: Subject) -> None:
+    toy = testing.toy()
+    plain = toy.accuracy(_rewards(_fit(subject, toy.pairs), toy.embeddings))
+    mirrored = toy.accuracy(_rewards(_fit(subject, testing.swapped(toy.pairs)), toy.embeddings))
+    if mirrored > 1 - plain + 0.1:
+        evidence = (
+            f"accuracy {plain:.3f}, and {mirrored:.3f} with chosen and rejected exchanged (expected {1 - plain:.3f})"
+        )
+        raise Broken(evidence, "learn the direction from the labels")
+
+
+def shuffled_labels(subject: Subject) -> None:
+    toys = [testing.toy(root=i, flips=0.5) for i in range(N_SHUFFLES)]
+    accuracy = float(np.mean([toy.accuracy(_rewards(_fit(subject, toy.pairs), toy.embeddings)) for toy in toys]))
+    if abs(accuracy - 0.5) > 0.15:
+        evidence = f"mean accuracy {accuracy:.3f} over {N_SHUFFLES} trainings on coin-flip labels, expected about 0.5"
+        raise Broken(evidence, "use nothing but the pairs: prior knowledge of the answer is a leak")
+
+
+def wrong_width(subject: Subject) -> None:
+    toy = testing.toy()
+    model = _fit(subject, toy.pairs)
+    for width in (testing.N_FEATURES - 1, testing.N_FEATURES + 1):
+        remedy = "begin `reward` with `rmsuite.as_embeddings(embeddings, n_features)`"
+        try:
+            model.reward(np.zeros((3, width), np.float32))
+        except Exception as error:  # noqa: BLE001 -- any type will do, if its text helps
+            named = all(re.search(rf"\b{n}\b", str(error)) for n in (width, testing.N_FEATURES))
+            if not named or "matmul" in str(error) or "broadcast" in str(error) or "not aligned" in str(error):
+                raise Broken(f"width {width} gave the unhelpful '{error}'", remedy) from None
+        else:
+            raise Broken(f"width {width} was accepted, trained on {testing.N_FEATURES}", remedy)
+
+
+def picklable(subject: Subject) -> None:
+    toy = testing.toy()
+    model = _fit(subject, toy.pairs)
+    try:
+        again = pickle.loads(cloudpickle.dumps(model))
+    except Exception as error:  # noqa: BLE001 -- pickling runs the method's own code
+        raise Broken(
+            f"{type(error).__name__}: {error}", "keep no open files, locks or generators in the model"
+        ) from None
+    if not np.array_equal(_rewards(model, toy.embeddings), _rewards(again, toy.embeddings)):
+        raise Broken("the unpickled model gives other rewards", "keep all learnt state in the object")
+
+
+def light_listing(subject: Subject) -> None:
+    if not subject.listing:
+        raise NotApplicable("the plugin is an object in this process")
+    code = f"import sys\n{subject.listing}\nprint('LOADED', *sorted(set(sys.modules) & set({HEAVY!r})))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
+    loaded = re.search(r"^LOADED(.*)$", done.stdout, re.MULTILINE)
+    if loaded is None:
+        raise Broken(f"listing the plugin failed: {done.stderr.strip()[-300:]}", "let the module import cleanly")
+    if loaded[1].strip():
+        raise Broken(f"listing the plugin imports {loaded[1].strip()}", "import heavy packages inside `fit`")
+
+
+def thread_limit(subject: Subject) -> None:
+    """Count Python threads at work beside this one, and native pools that were widened, under a limit of one."""
+    pairs, started, start = testing.toy().pairs, [], threading.Thread.start
+
+    def counted(thread: threading.Thread) -> None:
+        started.append(thread)
+        start(thread)
+
+    with mock.patch.object(threading.Thread, "start", counted):
+        _fit(subject, pairs)
+    widest = max((pool["num_threads"] for pool in threadpool_info()), default=1)
+    if len(started) > 1 or widest > 1:
+        evidence = f"{len(started)} threads started, native pools up to {widest} wide, under a limit of 1"
+        raise Broken(evidence, "leave threads to the harness: it runs cells side by side")
+
+
+def no_peeking(subject: Subject) -> None:
+    """Put gold that no embedding predicts within reach of a curious method, and see whether it is reproduced."""
+    toy = testing.toy()
+    gold = seeds.generator(0, "check", what="canary").permutation(toy.gold)
+    canary = replace(toy, gold=gold)
+    accuracy = canary.accuracy(_rewards(_fit(subject, toy.pairs), toy.embeddings))
+    if accuracy > 0.65:
+        evidence = f"accuracy {accuracy:.3f} on gold that is independent of the embeddings"
+        raise Broken(evidence, "use nothing but what `fit` is handed")
+
+
+CHECKS: tuple[Check, ...] = (
+    Check("fresh-objects", "`make` gives a new object each time, and objects share no state", fresh_objects),
+    Check("fit-returns-self", "`fit` returns the model", fit_returns_self),
+    Check("reward-shape", "`reward` returns (n,) for n rows, for one row too", reward_shape),
+    Check("finite-rewards", "rewards are finite, with constant features too", finite_rewards),
+    Check("row-order", "reordering rows reorders rewards and changes none", row_order),
+    Check("batch-invariance", "a reward does not depend on the other rows of the batch", batch_invariance),
+    Check("inputs-unmodified", "inputs are left as they are", inputs_unmodified),
+    Check("global-random-state", "global random state is left as it is", global_random_state),
+    Check("same-seed-same-bits", "one seed gives one result, to the bit", same_seed_same_bits),
+    Check("refit-forgets", "fitting again forgets the first fit", refit_forgets),
+    Check("learns-separable", "it learns separable pairs", learns_separable),
+    Check("swapped-labels", "exchanging chosen and rejected reverses the rewards", swapped_labels),
+    Check("shuffled-labels", "coin-flip labels give chance", shuffled_labels),
+    Check("wrong-width", "embeddings of another width are refused with a helpful error", wrong_width),
+    Check("picklable", "a fitted model survives pickling", picklable),
+    Check("light-listing", "listing the plugin imports no heavy package", light_listing),
+    Check("thread-limit", "a fit keeps to the thread limit", thread_limit),
+    Check("no-peeking", "a fit learns nothing of the test part", no_peeking),
+)

@@ -1,0 +1,78 @@
+"""What rmsuite raises, and the one shape of its messages: who, expected, got, do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class RmsuiteError(Exception):
+    """A mistake that the user can mend; the command line shows it without a traceback.
+
+    Parameters
+    ----------
+    who : str
+        The thing that the message is about, named so that the reader can find it.
+    expected, got, do : str
+        What should have been there, what was, and how to mend it.
+
+    Examples
+    --------
+    >>> print(RmsuiteError(who="reward of 'mine'", expected="shape (3,)", got="shape (3, 1)", do="return (3,)"))
+    reward of 'mine': expected shape (3,), got shape (3, 1). Do: return (3,).
+    """
+
+    def __init__(self, *, who: str, expected: str, got: str, do: str) -> None:
+        super().__init__(who, expected, got, do)
+        self.who, self.expected, self.got, self.do = who, expected, got, do
+
+    def __str__(self) -> str:
+        return f"{self.who}: expected {self.expected}, got {self.got}. Do: {self.do}."
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (type(self), self.who, self.expected, self.got, self.do)
+
+
+def _rebuild(kind: type[RmsuiteError], who: str, expected: str, got: str, do: str) -> RmsuiteError:
+    return kind(who=who, expected=expected, got=got, do=do)
+
+
+class UnknownNameError(RmsuiteError):
+    """A method, task, suite, metric or parameter that does not exist."""
+
+
+class PluginError(RmsuiteError):
+    """A plugin that cannot be loaded, or two that claim one name."""
+
+
+class ContractError(RmsuiteError):
+    """A method that broke a promise of the plugin contract."""
+
+
+class TaskError(RmsuiteError):
+    """A pool, an embedding set or a card that is not what it says."""
+
+
+class ResultsError(RmsuiteError):
+    """A result file that cannot be read, or results that do not belong in one table."""
+
+
+class NotApplicable(Exception):  # noqa: N818 -- a refusal, not an error: "not for me"
+    """A method raises this to say that it cannot do a task; the cell is recorded as skipped, with the reason."""
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str], do: str) -> UnknownNameError:
+    """Word the error for a name that does not exist: the nearest and the known names.
+
+    Examples
+    --------
+    >>> print(unknown_name("method", "bradly-terry", ["bradley-terry", "random"], "see `rmsuite list methods`"))
+    method 'bradly-terry': expected one of bradley-terry, random, got 'bradly-terry' (nearest is 'bradley-terry').
+    Do: see `rmsuite list methods`.
+    """
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1)
+    hint = f" (nearest is {near[0]!r})" if near else ""
+    return UnknownNameError(
+        who=f"{kind} {name!r}", expected=f"one of {', '.join(names) or '(none)'}", got=f"{name!r}{hint}", do=do
+    )

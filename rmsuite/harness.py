@@ -1,0 +1,232 @@
+"""Run methods on tasks: what a method may see is decided here, and metrics are computed here, never in a worker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from rmsuite import results, seeds, signature
+from rmsuite.arrays import as_rewards
+from rmsuite.controls import CONTROLS, Evidence
+from rmsuite.data import PreferencePairs, TestSet
+from rmsuite.errors import TaskError
+from rmsuite.method import Configured
+from rmsuite.metrics import applicable
+from rmsuite.pairing import LabelledPairs, labelled_pairs
+from rmsuite.results import CellRecord
+from rmsuite.tasks import LoadedTask
+from rmsuite.worker import Outcome, Seed
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """A configured method, and where it comes from."""
+
+    configured: Configured
+    origin: str
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """One repetition of one task: the training pairs that are handed out, and the test part that is kept."""
+
+    task: LoadedTask
+    root_seed: int
+    repetition: int
+
+    def _rng(self, purpose: seeds.Purpose, **axes: str) -> np.random.Generator:
+        axes = {"task": self.task.card.label, **axes}
+        return seeds.generator(self.root_seed, purpose, repetition=self.repetition, **axes)
+
+    @cached_property
+    def _drawn(self) -> dict[str, LabelledPairs]:
+        return {part: self._draw(part) for part in ("train", "validation")}
+
+    def _draw(self, part: str) -> LabelledPairs:
+        rngs = self._rng("pairs", part=part), self._rng("annotation", part=part)
+        prompts, budget = self.task.parts[part], self.task.card.pairs_per_prompt
+        drawn = labelled_pairs(self.task.pool, prompts, self.task.annotator, budget, rngs)
+        if not len(drawn.chosen):
+            raise TaskError(
+                who=f"task {self.task.card.label}",
+                expected=f"pairs in its {part} part",
+                got="none",
+                do="choose a pool with more prompts, or with responses of unequal gold",
+            )
+        return drawn
+
+    @cached_property
+    def pairs(self) -> PreferencePairs:
+        """What a method is trained on."""
+        return self._pairs("train", self._pairs("validation", None))
+
+    def _pairs(self, part: str, validation: PreferencePairs | None) -> PreferencePairs:
+        drawn, pool = self._drawn[part], self.task.pool
+        rows, position = np.unique(np.concatenate([drawn.chosen, drawn.rejected]), return_inverse=True)
+        chosen, rejected = np.split(position, 2)
+        prompts, prompt = np.unique(pool.prompt[drawn.chosen], return_inverse=True)
+        category = pool.category[prompts][prompt].astype(np.int64)
+        return PreferencePairs(self._embeddings(rows), chosen, rejected, prompt, category, validation)
+
+    def _embeddings(self, rows: np.ndarray) -> np.ndarray:
+        return self.task.embeddings.matrix[rows].astype(np.float32)
+
+    @cached_property
+    def test_order(self) -> np.ndarray:
+        """The shuffled order, positions in the test set, in which test embeddings are handed out."""
+        return self._rng("test-order").permutation(len(self.task.test.rows))
+
+    @property
+    def test_embeddings(self) -> np.ndarray:
+        """Test embeddings as a worker gets them: shuffled."""
+        return self._embeddings(self.task.test.rows[self.test_order])
+
+    def evidence(self, control: str) -> Evidence:
+        """What a control may look at."""
+        embeddings = self._embeddings(self.task.test.rows)
+        return Evidence(self.task.test, embeddings, self.pairs, self._rng("control", control=control))
+
+    def facts(self) -> dict[str, Any]:
+        """Counts and the annotator's realised agreement with gold, for the record."""
+        train, test = self._drawn["train"], self.task.test
+        return {
+            "n_train_pairs": len(train.chosen),
+            "n_validation_pairs": len(self._drawn["validation"].chosen),
+            "n_train_prompts": len(np.unique(self.pairs.prompt)),
+            "n_test_prompts": test.n_prompts,
+            "n_test_responses": len(test.rows),
+            "annotator_agreement": train.agreement,
+            "columns": list(self.task.card.columns),
+            "licence": self.task.pool_card.get("licence", "none stated"),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One cell to be run by an executor."""
+
+    setting: Setting
+    entrant: Entrant
+
+    @property
+    def configured(self) -> Configured:
+        """The method."""
+        return self.entrant.configured
+
+    @property
+    def seed(self) -> Seed:
+        """The axes of the method's random stream."""
+        return Seed(self.setting.root_seed, self.setting.task.card.label, self.setting.repetition)
+
+    @property
+    def pairs(self) -> PreferencePairs:
+        """What it is trained on."""
+        return self.setting.pairs
+
+    @property
+    def test_embeddings(self) -> np.ndarray:
+        """What it has to reward."""
+        return self.setting.test_embeddings
+
+
+class Executor(Protocol):
+    """Runs jobs, in whatever order."""
+
+    def run(self, jobs: Iterable[Job]) -> Iterator[tuple[Job, Outcome]]:
+        """Yield each job with its outcome."""
+        ...
+
+
+def run(
+    tasks: Sequence[LoadedTask],
+    entrants: Sequence[Entrant],
+    repetitions: int,
+    root_seed: int,
+    executor: Executor,
+    home: Path,
+    on_cell: Callable[[CellRecord], None] = lambda record: None,
+) -> list[CellRecord]:
+    """Run all cells, and write each as soon as it is finished.
+
+    Parameters
+    ----------
+    home : Path
+        The results folder.
+    on_cell : callable
+        Called with each finished record, in the order in which they finish.
+
+    Returns
+    -------
+    list of CellRecord
+        One a cell, failed and skipped ones and the controls included.
+    """
+    settings = [Setting(task, root_seed, r) for task, r in product(tasks, range(repetitions))]
+    records = []
+
+    def finish(record: CellRecord) -> None:
+        results.write(home, record)
+        records.append(record)
+        on_cell(record)
+
+    for setting in settings:
+        for record in control_cells(setting):
+            finish(record)
+    jobs = (Job(setting, entrant) for setting in settings for entrant in entrants)
+    for job, outcome in executor.run(jobs):
+        finish(method_cell(job, outcome))
+    return records
+
+
+def control_cells(setting: Setting) -> Iterator[CellRecord]:
+    """Compute the controls of one repetition."""
+    test = setting.task.test
+    for control in CONTROLS:
+        rewards = control.reward(setting.evidence(control.name))
+        rewards = as_rewards(rewards, len(test.rows), who=f"control {control.name!r}")
+        yield CellRecord(
+            **_identity(setting, control.name, "control", "rmsuite"), status="ok", arrays=measured(test, rewards)
+        )
+
+
+def method_cell(job: Job, outcome: Outcome) -> CellRecord:
+    """Turn an outcome into a record: metrics of the rewards, or the reason why there are none."""
+    setting = job.setting
+    identity = _identity(setting, job.configured.label, "method", job.entrant.origin)
+    identity["facts"] |= {f"{phase}_seconds": seconds for phase, seconds in outcome.seconds.items()}
+    identity |= {"parameters": dict(job.configured.parameters), "output": outcome.output}
+    if outcome.rewards is None:
+        status: results.Status = "skipped" if outcome.skipped else "failed"
+        return CellRecord(
+            **identity, status=status, phase=outcome.phase, error=outcome.error, traceback=outcome.traceback
+        )
+    rewards = np.empty(len(outcome.rewards))
+    rewards[setting.test_order] = outcome.rewards
+    notes = ("all rewards are equal",) if np.ptp(rewards) == 0 else ()
+    return CellRecord(**identity, status="ok", notes=notes, arrays=measured(setting.task.test, rewards))
+
+
+def measured(test: TestSet, rewards: np.ndarray) -> dict[str, np.ndarray]:
+    """Return rewards, and each metric's values and weights by prompt."""
+    arrays = {"rewards": rewards}
+    for metric in applicable(test):
+        arrays[metric.name], arrays[f"{metric.name}/weight"] = metric.per_prompt(test, rewards)
+    return arrays
+
+
+def _identity(setting: Setting, method: str, kind: str, origin: str) -> dict[str, Any]:
+    parts = {"rmsuite": signature.PROTOCOL, **setting.task.signature(), "seed": str(setting.root_seed)}
+    return {
+        "task": setting.task.card.label,
+        "method": method,
+        "kind": kind,
+        "repetition": setting.repetition,
+        "signature": signature.write(parts),
+        "origin": origin,
+        "facts": setting.facts(),
+    }

@@ -1,0 +1,151 @@
+"""The contract of a reward-model method, and the record by which a plugin offers one."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, Self, runtime_checkable
+
+import numpy as np
+
+from rmsuite.data import PreferencePairs
+from rmsuite.errors import PluginError, UnknownNameError, unknown_name
+
+NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+
+
+@runtime_checkable
+class RewardModel(Protocol):
+    """A reward model on embeddings. A fresh object is made for every fit."""
+
+    def fit(self, pairs: PreferencePairs, *, rng: np.random.Generator) -> Self:
+        """Learn from ``pairs``; draw all randomness from ``rng``; return ``self``."""
+        ...
+
+    def reward(self, embeddings: np.ndarray) -> np.ndarray:
+        """Return the rewards of ``(n, n_features)`` embeddings: ``(n,)``, finite, larger is better, row by row."""
+        ...
+
+
+@dataclass(frozen=True)
+class Method:
+    """A reward-model method as a plugin offers it.
+
+    Attributes
+    ----------
+    name : str
+        Lower-case letters, digits and hyphens; unique among all plugins.
+    make : callable
+        Returns a fresh, unfitted ``RewardModel``; its keyword arguments are the method's parameters.
+    summary : str
+        One line for lists.
+    reference : str
+        Where it comes from, for instance ``arXiv:2502.04357``.
+    """
+
+    name: str
+    make: Callable[..., RewardModel]
+    summary: str = ""
+    reference: str = ""
+
+    def __post_init__(self) -> None:
+        if not NAME.fullmatch(self.name):
+            raise PluginError(
+                who=f"Method(name={self.name!r})",
+                expected="lower-case letters, digits and hyphens",
+                got=repr(self.name),
+                do="rename the method",
+            )
+
+    def defaults(self) -> dict[str, Any]:
+        """Return the parameters with their defaults; a parameter without one is given as ``...``."""
+        parameters = inspect.signature(self.make).parameters.values()
+        named = [p for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
+        return {p.name: ... if p.default is p.empty else p.default for p in named}
+
+
+@dataclass(frozen=True)
+class Configured:
+    """A method with the parameters that a run gives it; what a table's row stands for."""
+
+    method: Method
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """The name with the parameters that differ from the defaults, in one canonical spelling."""
+        return spell(self.method.name, self.parameters)
+
+    def make(self) -> RewardModel:
+        """Return a fresh, unfitted model."""
+        return self.method.make(**self.parameters)
+
+
+def spell(name: str, parameters: Mapping[str, Any]) -> str:
+    """Write a name and parameters the way that ``parse`` reads them.
+
+    Examples
+    --------
+    >>> spell("bt-mlp", {"hidden": 128, "epochs": 5})
+    'bt-mlp[epochs=5,hidden=128]'
+    """
+    inside = ",".join(f"{key}={parameters[key]}" for key in sorted(parameters))
+    return f"{name}[{inside}]" if inside else name
+
+
+def parse(text: str) -> tuple[str, dict[str, Any]]:
+    """Read ``name[key=value,...]``; a value is a Python literal, or else a string.
+
+    Raises
+    ------
+    UnknownNameError
+        If the brackets do not close or an entry has no ``=``.
+
+    Examples
+    --------
+    >>> parse("bt-mlp[hidden=128,sizes=(2, 3),rule=uwo]")
+    ('bt-mlp', {'hidden': 128, 'sizes': (2, 3), 'rule': 'uwo'})
+    """
+    match = re.fullmatch(r"\s*([^\[\]\s]+)\s*(?:\[(.*)\])?\s*", text)
+    entries = [entry.partition("=") for entry in _top_level(match[2] or "")] if match else []
+    if not match or not all(key.strip() and equals for key, equals, _ in entries):
+        raise UnknownNameError(
+            who=f"specification {text!r}",
+            expected="name or name[key=value,...]",
+            got=repr(text),
+            do="quote it for the shell and close the brackets, as in 'bt-mlp[hidden=128]'",
+        )
+    return match[1], {key.strip(): _literal(value.strip()) for key, _, value in entries}
+
+
+def _top_level(inside: str) -> list[str]:
+    # Commas within brackets or parentheses belong to a value: sizes=(2, 3).
+    entries = re.split(r",(?![^\[(]*[\])])", inside)
+    return [entry for entry in entries if entry.strip()]
+
+
+def _literal(value: str) -> Any:
+    try:
+        return ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return value
+
+
+def configure(method: Method, parameters: Mapping[str, Any]) -> Configured:
+    """Bind parameters to a method; those equal to their default are left out, so that one setting has one label.
+
+    Raises
+    ------
+    UnknownNameError
+        If the method has no such parameter.
+    """
+    defaults = method.defaults()
+    for name in parameters:
+        if name not in defaults:
+            do = f"see `rmsuite info {method.name}`"
+            raise unknown_name(f"parameter of method {method.name!r},", name, defaults, do)
+    changed = {k: v for k, v in parameters.items() if not (type(defaults[k]) is type(v) and defaults[k] == v)}
+    return Configured(method, changed)

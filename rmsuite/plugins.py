@@ -1,0 +1,235 @@
+"""Find plugins, and keep who offered what. One broken plugin neither hides nor kills the others.
+
+There is no registry in this module: ``load`` returns a ``Catalogue``, and two of them do not know of each other.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import importlib.util
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pluggy
+
+from rmsuite import hookspecs
+from rmsuite.errors import PluginError, unknown_name
+from rmsuite.method import Configured, Method, configure, parse
+
+GROUP = "rmsuite"
+PREFIX = "rmsuite_"
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """Where a plugin comes from, and what it offers; ``problem`` says why it offers nothing, if so."""
+
+    name: str
+    origin: str
+    hooks: tuple[str, ...] = ()
+    methods: tuple[Method, ...] = ()
+    tasks: tuple[Path, ...] = ()
+    results: tuple[Path, ...] = ()
+    problem: str = ""
+    traceback: str = ""
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """All plugins of one command, sorted by name; ``files`` are those given by path."""
+
+    plugins: tuple[Plugin, ...]
+    files: tuple[Path, ...] = ()
+
+    @property
+    def owners(self) -> dict[str, list[tuple[Plugin, Method]]]:
+        """For each method name, who offers it; more than one is a collision."""
+        owners: dict[str, list[tuple[Plugin, Method]]] = {}
+        for plugin in self.plugins:
+            for method in plugin.methods:
+                owners.setdefault(method.name, []).append((plugin, method))
+        return dict(sorted(owners.items()))
+
+    def owned(self, name: str) -> tuple[Plugin, Method]:
+        """Return a method and its plugin.
+
+        Raises
+        ------
+        UnknownNameError
+            If no plugin offers it.
+        PluginError
+            If two plugins do.
+        """
+        owners = self.owners
+        if name not in owners:
+            raise unknown_name("method", name, owners, self._advice())
+        if len(owners[name]) > 1:
+            raise PluginError(
+                who=f"method {name!r}",
+                expected="one plugin that offers it",
+                got=" and ".join(f"plugin {plugin.name!r} ({plugin.origin})" for plugin, _ in owners[name]),
+                do="rename the method in one of them, or uninstall one",
+            )
+        return owners[name][0]
+
+    def _advice(self) -> str:
+        broken = [plugin.name for plugin in self.plugins if plugin.problem]
+        hint = f" (unusable: {', '.join(broken)}; see `rmsuite plugins`)" if broken else ""
+        return "see `rmsuite list methods`, or give its file with --plugin" + hint
+
+    def configured(self, text: str) -> tuple[Plugin, Configured]:
+        """Return the method that ``name[key=value]`` names, with its parameters, and its plugin."""
+        name, parameters = parse(text)
+        plugin, method = self.owned(name)
+        return plugin, configure(method, parameters)
+
+    def folders(self, hook: str) -> list[Path]:
+        """Return the folders that the plugins' hook ``rmsuite_tasks`` or ``rmsuite_results`` names."""
+        return [path for plugin in self.plugins for path in getattr(plugin, hook.removeprefix(PREFIX))]
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A plugin before it is loaded."""
+
+    name: str
+    origin: str
+    load: Callable[[], Any] = field(repr=False)
+
+
+def load(files: Iterable[Path] = (), objects: Mapping[str, Any] | None = None, installed: bool = True) -> Catalogue:
+    """Load plugins: the installed ones, files, and objects by name.
+
+    A plugin that cannot be used is kept with its problem; a file given by path is asked for, so its problem is raised.
+
+    Raises
+    ------
+    PluginError
+        If a file given by path, or an object, cannot be used.
+    """
+    paths = tuple(Path(file).resolve() for file in files)
+    asked = [_Source(path.stem, str(path), partial(load_file, path)) for path in paths]
+    asked += [_Source(name, "object", partial(_itself, value)) for name, value in (objects or {}).items()]
+    plugins = _without_doubles([_plugin(source) for source in [*asked, *(_installed() if installed else ())]])
+    for plugin in plugins:
+        if plugin.problem and plugin.origin in {source.origin for source in asked}:
+            do = "mend the plugin, or install what it needs"
+            got = plugin.problem.rstrip(".")
+            raise PluginError(
+                who=f"plugin {plugin.name!r} ({plugin.origin})", expected="a usable plugin", got=got, do=do
+            )
+    return Catalogue(tuple(sorted(plugins, key=lambda p: (p.name, p.origin))), paths)
+
+
+def load_file(path: Path) -> ModuleType:
+    """Import a plugin file under a name of its own; its folder comes last on ``sys.path``, for its neighbours.
+
+    Raises
+    ------
+    PluginError
+        If there is no such file.
+    """
+    if not path.is_file():
+        raise PluginError(who=f"plugin {path}", expected="a Python file", got="no such file", do="check the path")
+    name = f"rmsuite_plugin_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise PluginError(who=f"plugin {path}", expected="a file ending in .py", got=path.suffix, do="rename it")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _itself(value: Any) -> Any:
+    return value
+
+
+def _installed() -> list[_Source]:
+    # Sorted, because the order of installed distributions is that of the file system.
+    found = sorted(entry_points(group=GROUP), key=lambda e: (e.name, e.value))
+    return [_Source(entry.name, _distribution(entry), entry.load) for entry in found]
+
+
+def _distribution(entry: EntryPoint) -> str:
+    return f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.value
+
+
+def _plugin(source: _Source) -> Plugin:
+    try:
+        return _answers(source, source.load())
+    except Exception as error:  # noqa: BLE001 -- whatever a stranger's code raises becomes its recorded problem
+        reason = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
+        return Plugin(source.name, source.origin, problem=reason, traceback=traceback.format_exc())
+
+
+def _answers(source: _Source, implementation: Any) -> Plugin:
+    manager = pluggy.PluginManager(GROUP)
+    manager.add_hookspecs(hookspecs)
+    _refuse_misspelt(source, implementation, [n for n in vars(hookspecs) if n.startswith(PREFIX)])
+    manager.register(implementation, source.name)
+    hooks = tuple(sorted(caller.name for caller in manager.get_hookcallers(implementation) or ()))
+    answers = {name: [a for answer in getattr(manager.hook, name)() for a in answer] for name in hooks}
+    methods = answers.get("rmsuite_methods", [])
+    _refuse_foreign(source, methods)
+    tasks, stored = (tuple(Path(p) for p in answers.get(PREFIX + name, ())) for name in ("tasks", "results"))
+    return Plugin(source.name, source.origin, hooks, tuple(methods), tasks, stored)
+
+
+def _refuse_misspelt(source: _Source, implementation: Any, known: Sequence[str]) -> None:
+    marked = [name for name in dir(implementation) if getattr(getattr(implementation, name), "rmsuite_impl", None)]
+    named = [
+        name for name in dir(implementation) if name.startswith(PREFIX) and callable(getattr(implementation, name))
+    ]
+    for name in marked:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f" (nearest is {near[0]!r})" if near else ""
+            do = "rename the function: a misspelt hook would be silently ignored"
+            raise PluginError(
+                who=f"hook of {source.name!r}", expected=f"one of {', '.join(known)}", got=name + hint, do=do
+            )
+    if not marked:
+        got = f"{', '.join(named)} without the mark" if named else "no such function"
+        do = "put @rmsuite.hookimpl above the function that returns your methods"
+        raise PluginError(who=f"plugin {source.name!r}", expected="a function marked @rmsuite.hookimpl", got=got, do=do)
+
+
+def _refuse_foreign(source: _Source, methods: Sequence[Any]) -> None:
+    for method in methods:
+        if not isinstance(method, Method):
+            do = "return a list of rmsuite.Method(name=..., make=...)"
+            raise PluginError(
+                who=f"rmsuite_methods of {source.name!r}", expected="a list of Method records", got=repr(method), do=do
+            )
+
+
+def _without_doubles(plugins: Sequence[Plugin]) -> list[Plugin]:
+    """Keep all plugins, but those that share one name offer nothing and say whom they clash with."""
+    by_name: dict[str, list[Plugin]] = {}
+    for plugin in plugins:
+        by_name.setdefault(plugin.name, []).append(plugin)
+    kept = []
+    for name, group in by_name.items():
+        if len(group) == 1:
+            kept += group
+            continue
+        rivals = " and ".join(plugin.origin for plugin in group)
+        kept += [Plugin(name, plugin.origin, problem=f"two plugins are named {name!r}: {rivals}") for plugin in group]
+    return kept

@@ -1,0 +1,125 @@
+"""Read pools and embedding sets from disk: every file is checked against the sha256 on its card."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rmsuite.data import Pool
+from rmsuite.errors import TaskError
+
+FORMAT = 1
+POOL_CARD, EMBEDDINGS_CARD = "pool.toml", "embeddings.toml"
+COLUMNS = ("prompt_id", "category", "offsets", "response_id", "generator", "length")
+OPTIONAL_COLUMNS = ("gold", "human_pairs")
+
+
+@dataclass(frozen=True, eq=False)
+class EmbeddingSet:
+    """One base model's embeddings of one pool, row-aligned with it and memory-mapped."""
+
+    base_model: str
+    matrix: np.ndarray
+    card: Mapping[str, Any]
+    digest: str
+
+
+def read_card(path: Path) -> dict[str, Any]:
+    """Return a TOML card.
+
+    Raises
+    ------
+    TaskError
+        If it is absent or no TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise TaskError(who=f"card {path}", expected="a TOML file", got=str(error), do="restore the file") from None
+
+
+def load_pool(folder: Path) -> tuple[Pool, str]:
+    """Return a pool and its digest (the sha256 of its card, which holds those of its files).
+
+    Raises
+    ------
+    TaskError
+        If a file is absent, altered, pickled or of the wrong shape.
+    """
+    card = read_card(folder / POOL_CARD)
+    _known_format(folder, card)
+    names = [*COLUMNS, *(n for n in OPTIONAL_COLUMNS if f"{n}.npy" in card["sha256"])]
+    columns = {name: _column(folder, card, name) for name in names}
+    pool = Pool(name=card["name"], categories=tuple(card["categories"]), **columns)
+    _check_pool(folder, card, pool)
+    return pool, _digest(folder / POOL_CARD)
+
+
+def load_embeddings(folder: Path, base_model: str, n_responses: int) -> EmbeddingSet:
+    """Return an embedding set of the pool in ``folder``.
+
+    Raises
+    ------
+    TaskError
+        If it is absent, altered, or not row-aligned with the pool.
+    """
+    home = folder / "embeddings" / base_model
+    card = read_card(home / EMBEDDINGS_CARD)
+    matrix = _column(home, card, "embeddings")
+    if matrix.ndim != 2 or len(matrix) != n_responses:
+        raise _wrong(home, f"({n_responses}, n_features), a row for each response of the pool", f"shape {matrix.shape}")
+    return EmbeddingSet(base_model, matrix, card, _digest(home / EMBEDDINGS_CARD))
+
+
+def _known_format(folder: Path, card: Mapping[str, Any]) -> None:
+    if card.get("format") != FORMAT or "sha256" not in card:
+        got = f"format {card.get('format')!r}"
+        do = "install a matching version of rmsuite and its tasks"
+        raise TaskError(who=f"pool {folder}", expected=f"format {FORMAT} with a table of sha256", got=got, do=do)
+
+
+def _column(folder: Path, card: Mapping[str, Any], name: str) -> np.ndarray:
+    path = folder / f"{name}.npy"
+    expected = card["sha256"].get(path.name, "no such file")
+    if not path.is_file() or _digest(path) != expected:
+        got = f"sha256 {_digest(path)}" if path.is_file() else "no file"
+        do = "reinstall the package: the file is damaged or was edited, and no result may rest on it"
+        raise TaskError(who=f"data file {path}", expected=f"sha256 {expected}", got=got, do=do)
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except ValueError as error:
+        raise TaskError(
+            who=f"data file {path}", expected="a numpy array without pickle", got=str(error), do="save it with np.save"
+        ) from None
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _check_pool(folder: Path, card: Mapping[str, Any], pool: Pool) -> None:
+    n_prompts, n_responses = len(pool.prompt_id), len(pool.response_id)
+    counts = {"n_prompts": n_prompts, "n_responses": n_responses}
+    for key, count in counts.items():
+        if card[key] != count:
+            raise _wrong(folder, f"{key} = {card[key]}, as on the card", str(count))
+    offsets = pool.offsets
+    if offsets[0] != 0 or offsets[-1] != n_responses or len(offsets) != n_prompts + 1 or (np.diff(offsets) < 1).any():
+        raise _wrong(folder, "offsets that rise from 0 to n_responses, one step a prompt", f"{offsets}")
+    for name in ("generator", "length", "gold"):
+        column = getattr(pool, name)
+        if column is not None and column.shape != (n_responses,):
+            raise _wrong(folder, f"column {name} of shape ({n_responses},)", f"{column.shape}")
+    if len(np.unique(pool.prompt_id)) != n_prompts or len(np.unique(pool.response_id)) != n_responses:
+        raise _wrong(folder, "distinct prompt ids and response ids", "an id that is there twice")
+
+
+def _wrong(folder: Path, expected: str, got: str) -> TaskError:
+    return TaskError(who=f"pool {folder}", expected=expected, got=got, do="rebuild it with its recipe")

@@ -1,0 +1,166 @@
+"""Result files: one JSON record and one array file a cell, written atomically; a kill loses no finished cell."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from rmsuite.errors import ResultsError
+
+FORMAT = 1
+Status = Literal["ok", "failed", "skipped"]
+
+
+@dataclass(frozen=True, eq=False)
+class CellRecord:
+    """The outcome of one cell, task x method x repetition: numbers, or the reason why there are none.
+
+    Attributes
+    ----------
+    kind : "method" or "control"
+    signature : str
+        What made the numbers, but for the method: cells of one table share it.
+    origin : str
+        Where the method comes from: distribution and version, or file.
+    facts : mapping
+        Counts and measurements: realised agreement of the annotator, pairs, seconds.
+    phase, error : str
+        Where and why a cell failed or was skipped; empty for status "ok".
+    traceback, output : str
+        The traceback of a failure, and the end of what the method printed.
+    notes : tuple of str
+        What a reader of the table should know, for instance that all rewards are equal.
+    arrays : mapping
+        ``rewards`` (one a test response, in pool order), and for each metric ``NAME`` and ``NAME/weight``,
+        one value a test prompt.
+    """
+
+    task: str
+    method: str
+    kind: Literal["method", "control"]
+    repetition: int
+    status: Status
+    signature: str
+    origin: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    phase: str = ""
+    error: str = ""
+    traceback: str = ""
+    output: str = ""
+    notes: tuple[str, ...] = ()
+    arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+def cell_path(home: Path, record: CellRecord) -> Path:
+    """Return where a cell's record is kept: a function of its key, the only place that spells it."""
+    slug = re.sub(r"[^a-z0-9.@=-]", "_", record.method.lower())
+    if slug != record.method:
+        slug = f"{slug[:60]}-{hashlib.sha256(record.method.encode()).hexdigest()[:8]}"
+    return home / record.task / slug / f"{record.repetition}.json"
+
+
+def write(home: Path, record: CellRecord) -> Path:
+    """Write a cell.
+
+    The arrays come first, in a file named by its content; the record that names it comes last: until then an earlier
+    result of the cell stays whole.
+
+    Raises
+    ------
+    ResultsError
+        If the files cannot be written.
+    """
+    path = cell_path(home, record)
+    document = {f.name: getattr(record, f.name) for f in dataclasses.fields(record) if f.name != "arrays"}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        digest = _write_arrays(path, record.arrays)
+        text = json.dumps({"format": FORMAT, **document, "arrays_sha256": digest}, indent=1, default=str)
+        _write_record(path, (text + "\n").encode())
+        _remove_superseded(path, digest)
+    except OSError as error:
+        do = "free space or give another folder with --output; finished cells are kept"
+        raise ResultsError(who=f"result {path}", expected="a writable folder", got=str(error), do=do) from None
+    return path
+
+
+def _arrays_path(path: Path, digest: str) -> Path:
+    return path.with_name(f"{path.stem}-{digest[:16]}.npz")
+
+
+def _write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> str:
+    if not arrays:
+        return ""
+    temporary = _temporary(path.with_suffix(".npz"))
+    with temporary.open("wb") as file:
+        members: dict[str, Any] = {name.replace("/", "|"): array for name, array in sorted(arrays.items())}
+        np.savez_compressed(file, **members)
+    digest = _digest(temporary)
+    temporary.replace(_arrays_path(path, digest))
+    return digest
+
+
+def _write_record(path: Path, content: bytes) -> None:
+    temporary = _temporary(path)
+    temporary.write_bytes(content)
+    temporary.replace(path)
+
+
+def _remove_superseded(path: Path, digest: str) -> None:
+    for old in path.parent.glob(f"{path.stem}-*.npz"):
+        if old != _arrays_path(path, digest):
+            old.unlink(missing_ok=True)
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}")
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def read(path: Path) -> CellRecord:
+    """Return one cell.
+
+    Raises
+    ------
+    ResultsError
+        If the record or its arrays are damaged.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        version, digest = document.pop("format"), document.pop("arrays_sha256")
+        if version != FORMAT:
+            raise ValueError(f"format {version}")
+        document["notes"] = tuple(document["notes"])
+        return CellRecord(**document, arrays=_read_arrays(path, digest))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        do = "delete the cell and run it again"
+        raise ResultsError(who=f"result {path}", expected="a whole cell", got=f"{error}", do=do) from None
+
+
+def _read_arrays(path: Path, digest: str) -> dict[str, np.ndarray]:
+    if not digest:
+        return {}
+    arrays = _arrays_path(path, digest)
+    if _digest(arrays) != digest:
+        raise ValueError(f"{arrays.name} with another sha256 than the record says")
+    with np.load(arrays, allow_pickle=False) as file:
+        return {name.replace("|", "/"): file[name] for name in file.files}
+
+
+def read_all(home: Path) -> Iterator[CellRecord]:
+    """Yield every cell under a results folder, in a fixed order."""
+    for path in sorted(home.glob("*/*/*.json")):
+        yield read(path)

@@ -1,0 +1,152 @@
+"""What runs in a worker process: fit a method, then reward test embeddings. It is handed nothing else.
+
+The two steps are two calls: during ``fit`` the test embeddings have not reached the process. The process holds no
+gold reward, id or test pair, and opening the files that hold them is refused.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from rmsuite import seeds
+from rmsuite.arrays import as_rewards, frozen
+from rmsuite.data import PreferencePairs
+from rmsuite.errors import NotApplicable, RmsuiteError
+from rmsuite.method import Configured, RewardModel
+
+Phase = Literal["make", "fit", "reward", "worker"]
+KEPT_OUTPUT = 4_000  # characters of a method's printed output
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What became of one cell's method: rewards, or the phase and the reason of a failure or refusal."""
+
+    rewards: np.ndarray | None = None
+    phase: Phase | Literal[""] = ""
+    error: str = ""
+    traceback: str = ""
+    skipped: bool = False
+    seconds: dict[str, float] = field(default_factory=dict)
+    output: str = ""
+
+
+@dataclass(frozen=True)
+class Seed:
+    """The axes of a method's random stream; the method itself is not one of them."""
+
+    root: int
+    task: str
+    repetition: int
+
+    def generator(self) -> np.random.Generator:
+        """Return the stream."""
+        return seeds.generator(self.root, "method", task=self.task, repetition=self.repetition)
+
+
+class _Broken(Exception):  # noqa: N818 -- carries an error, is none
+    """Carries the phase in which a stranger's code failed."""
+
+    def __init__(self, phase: Phase) -> None:
+        super().__init__(phase)
+        self.phase = phase
+
+
+_fitted: list[RewardModel] = []
+
+
+def prepare(forbidden: tuple[str, ...], loaders: tuple[Callable[[], object], ...]) -> None:
+    """Set up a fresh process: refuse the files that hold gold, then load plugin files."""
+    guard(forbidden)
+    for load in loaders:
+        load()
+
+
+def guard(forbidden: tuple[str, ...]) -> None:
+    """Refuse, for the life of this process, to open any file under the given folders, or the parent's memory.
+
+    An audit hook cannot be removed by Python code. Native code and child processes are beyond it: this keeps honest
+    code honest and makes cheating deliberate; ``rmsuite`` cannot contain a determined cheat on his own machine.
+    """
+    roots = (*(os.path.realpath(root) + os.sep for root in forbidden), f"/proc/{os.getppid()}{os.sep}")
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        if event in ("open", "os.link", "os.rename") and arguments and isinstance(arguments[0], str | bytes):
+            path = os.fsdecode(arguments[0])
+            if os.path.realpath(path).startswith(roots):
+                raise PermissionError(
+                    f"a reward model may not open {path}: expected training pairs and embeddings only, "
+                    "got a file of gold rewards or results. Do: use what `fit` is handed"
+                )
+
+    sys.addaudithook(hook)
+
+
+def fit(configured: Configured, pairs: PreferencePairs, seed: Seed) -> Outcome:
+    """Make and fit a fresh model, and keep it in this process for ``reward``."""
+    _fitted.clear()
+    with _output() as output:
+        try:
+            with _phase("make"):
+                model = configured.make()
+            start = time.perf_counter()
+            with _phase("fit"):
+                model.fit(pairs, rng=seed.generator())
+            seconds = time.perf_counter() - start
+        except _Broken as broken:
+            return _failure(broken, output.getvalue())
+    _fitted.append(model)
+    return Outcome(seconds={"fit": seconds}, output=output.getvalue()[-KEPT_OUTPUT:])
+
+
+def reward(label: str, embeddings: np.ndarray) -> Outcome:
+    """Reward test embeddings with the model that ``fit`` left here, and forget it."""
+    model = _fitted.pop()
+    with _output() as output:
+        try:
+            start = time.perf_counter()
+            with _phase("reward"):
+                rewards = as_rewards(model.reward(frozen(embeddings)), len(embeddings), who=repr(label))
+            seconds = time.perf_counter() - start
+        except _Broken as broken:
+            return _failure(broken, output.getvalue())
+    return Outcome(rewards, seconds={"reward": seconds}, output=output.getvalue()[-KEPT_OUTPUT:])
+
+
+@contextlib.contextmanager
+def _output() -> Iterator[io.StringIO]:
+    buffer = io.StringIO()
+    with contextlib.redirect_stdout(buffer), contextlib.redirect_stderr(buffer):
+        yield buffer
+
+
+@contextlib.contextmanager
+def _phase(phase: Phase) -> Iterator[None]:
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        raise _Broken(phase) from error
+
+
+def _failure(broken: _Broken, output: str) -> Outcome:
+    error = broken.__cause__
+    assert error is not None
+    known = isinstance(error, RmsuiteError | NotApplicable)
+    text = str(error) if known else f"{type(error).__name__}: {error}"
+    return Outcome(
+        phase=broken.phase,
+        error=text,
+        traceback="".join(traceback.format_exception(error)),
+        skipped=isinstance(error, NotApplicable),
+        output=output[-KEPT_OUTPUT:],
+    )
