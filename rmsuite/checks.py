@@ -69,10 +69,11 @@ class Finding:
 
 def check_method(subject: Subject) -> list[Finding]:
     """Run every check; an unexpected exception of the method is a finding too."""
-    return [_finding(check, subject) for check in CHECKS]
+    return [examine(check, subject) for check in CHECKS]
 
 
-def _finding(check: Check, subject: Subject) -> Finding:
+def examine(check: Check, subject: Subject) -> Finding:
+    """Run one check under a limit of one thread."""
     try:
         with threadpool_limits(limits=1), np.errstate(all="ignore"):
             check.run(subject)

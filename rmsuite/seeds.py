@@ -22,7 +22,7 @@ def generator(root: int, purpose: Purpose, **axes: str | int) -> np.random.Gener
     Examples
     --------
     >>> generator(0, "pairs", task="toy", repetition=1).integers(1000, size=3).tolist()
-    [706, 505, 424]
+    [175, 603, 449]
     """
     name = json.dumps([root, purpose, sorted(axes.items())])
     return np.random.Generator(np.random.PCG64(int.from_bytes(hashlib.sha256(name.encode()).digest(), "big")))

@@ -21,8 +21,8 @@ def part_of(prompt_ids: Iterable[bytes], fractions: Mapping[str, float]) -> np.n
 
     Examples
     --------
-    >>> part_of([b"0a1b2c3d4e5f", b"00ff00ff00ff"], FRACTIONS).tolist()
-    ['test', 'train']
+    >>> part_of([b"0a1b2c3d4e5f", b"aa"], FRACTIONS).tolist()
+    ['train', 'test']
     """
     edges = np.cumsum([fractions[part] for part in PARTS])
     unit = np.array([_unit(prompt_id) for prompt_id in prompt_ids])

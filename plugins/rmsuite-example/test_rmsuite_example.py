@@ -6,14 +6,12 @@ import rmsuite_example
 import pytest
 
 from rmsuite import plugins
-from rmsuite.checks import CHECKS, Broken, Subject, file_listing
+from rmsuite.checks import CHECKS, Subject, examine, file_listing
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
 def test_keeps_the_contract(check):
     catalogue = plugins.load(objects={"example-under-test": rmsuite_example}, installed=False)
     _, configured = catalogue.configured("example")
-    try:
-        check.run(Subject(configured, file_listing(Path(rmsuite_example.__file__))))
-    except Broken as broken:
-        pytest.fail(f"{check.promise}: {broken.evidence}. Do: {broken.remedy}")
+    finding = examine(check, Subject(configured, file_listing(Path(rmsuite_example.__file__))))
+    assert finding.status == "passed", f"{check.promise}: {finding.evidence}. Do: {finding.remedy}"
