@@ -27,7 +27,8 @@ def newton(differences: np.ndarray, penalty: float, start: np.ndarray, tolerance
     for _ in range(100):
         probability = expit(-(differences @ weights))
         gradient = penalty * weights - differences.T @ probability / len(differences)
-        curvature = (differences.T * (probability * (1 - probability) / len(differences))) @ differences
+        root = differences * np.sqrt(probability * (1 - probability) / len(differences))[:, None]
+        curvature = root.T @ root
         curvature[np.diag_indices_from(curvature)] += penalty
         step = np.linalg.solve(curvature, gradient)
         if gradient @ step < tolerance**2:
@@ -54,8 +55,8 @@ class BradleyTerryLinear:
     Parameters
     ----------
     penalties : tuple of float
-        L2 penalties, on the scale of the mean loss; the one with the least validation loss is taken (the largest
-        one where there are no validation pairs).
+        L2 penalties, on the scale of the mean loss, tried from the largest down until the validation loss rises (the
+        largest alone where there are no validation pairs).
     """
 
     penalties: tuple[float, ...] = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
@@ -67,9 +68,10 @@ class BradleyTerryLinear:
         weights, best = np.zeros(pairs.n_features), np.inf
         for penalty in sorted(self.penalties, reverse=True):
             weights = newton(train, penalty, weights)
-            value = loss(validation, weights) if len(validation) else np.inf
-            if penalty == max(self.penalties) or value < best:
-                best, self.weights, self.penalty = value, weights, penalty
+            value = loss(validation, weights) if len(validation) else -np.inf
+            if value >= best:
+                break
+            best, self.weights, self.penalty = value, weights, penalty
         return self
 
     def _differences(self, pairs: PreferencePairs | None) -> np.ndarray:

@@ -22,11 +22,11 @@ Layers = list[
 
 
 def initial(sizes: list[int], rng: np.random.Generator) -> Layers:
-    """Return He-initialised float32 layers."""
+    """Return He-initialised float32 layers; the head starts small, so that training starts from equal rewards."""
     layers: Layers = []
     for fan_in, fan_out in pairwise(sizes):
         layers += [rng.normal(0, np.sqrt(2 / fan_in), (fan_in, fan_out)), np.zeros(fan_out)]
-    head = rng.normal(0, np.sqrt(1 / sizes[-1]), (sizes[-1], 1))
+    head = rng.normal(0, 0.01 / np.sqrt(sizes[-1]), (sizes[-1], 1))
     return [layer.astype(np.float32) for layer in [*layers, head]]
 
 
@@ -104,7 +104,7 @@ class BradleyTerryMLP:
 
     hidden: int | tuple[int, ...] = 256
     learning_rate: float = 3e-4
-    weight_decay: float = 0.1
+    weight_decay: float = 3.0
     batch: int = 512
     epochs: int = 30
     patience: int = 3
