@@ -1,7 +1,7 @@
 """The cluster bootstrap: whole clusters are resampled, and everything compared shares the resamples.
 
-Resampling is one product of multinomial counts ``(n_draws, n_clusters)`` with per-cluster sums
-``(n_clusters, n_columns)``; paired differences are differences of columns and cost nothing more.
+Resampling is a product of multinomial counts ``(n_draws, n_clusters)`` with per-cluster sums; paired differences are
+differences of columns and cost nothing more.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from rmsuite.statistics.estimate import Estimate
 
 METHOD = "cluster bootstrap, expanded percentile"
 POPULATION = "clusters like these; repetitions held fixed"
-CHUNK = 500  # draws at a time: bounds the memory, changes no number
+CHUNK = 500  # draws at a time, to bound the memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,15 +48,16 @@ class Sample:
 def draw_means(sample: Sample, n_draws: int, rng: np.random.Generator) -> np.ndarray:
     """Return ``(n_draws, n_columns)`` weighted means of resampled clusters; NaN where a draw has no weight."""
     n = sample.values.shape[1]
-    columns = np.concatenate([sample.values * sample.weights, sample.weights]).T
-    out = np.empty((n_draws, len(sample.values)))
+    sums, totals = (np.ascontiguousarray(x) for x in (sample.values * sample.weights, sample.weights))
+    out = np.empty((n_draws, len(sums)))
     for start in range(0, n_draws, CHUNK):
         size = min(CHUNK, n_draws - start)
         picks = rng.integers(n, size=(size, n)) + n * np.arange(size)[:, None]
-        counts = np.bincount(picks.ravel(), minlength=size * n).reshape(size, n)
-        sums = counts.astype(np.float64) @ columns
-        with np.errstate(invalid="ignore"):
-            out[start : start + size] = sums[:, : len(sample.values)] / sums[:, len(sample.values) :]
+        counts = np.bincount(picks.ravel(), minlength=size * n).reshape(size, n).astype(np.float64)
+        # A product a column, not one for all: the last bits of a column must not depend on its neighbours.
+        for column in range(len(sums)):
+            with np.errstate(invalid="ignore"):
+                out[start : start + size, column] = (counts @ sums[column]) / (counts @ totals[column])
     return out
 
 

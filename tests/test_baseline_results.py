@@ -1,0 +1,42 @@
+"""The stored results are what the code gives. Whoever is compared with a baseline relies on it."""
+
+from __future__ import annotations
+
+import generated
+import numpy as np
+import pytest
+
+from rmsuite import plugins, results
+from rmsuite.executors import Local
+from rmsuite.harness import Entrant, run
+from rmsuite.tasks import read_book
+
+TASKS = ("alpaca-eval", "hh-rlhf")
+
+
+@pytest.mark.slow
+def test_stored_results_are_reproduced(tmp_path):
+    """To the bit on the machine that made them; within 1e-3 of a reward's spread on another processor or BLAS."""
+    catalogue = plugins.load()
+    names = [method.name for plugin in catalogue.plugins for method in plugin.methods]
+    entrants = [Entrant(catalogue.configured(name)[1], "rerun") for name in names]
+    book = read_book([generated.ROOT / "tasks" / "rmsuite_tasks"])
+    tasks = [book.task(name).load() for name in TASKS]
+    for cell in run(tasks, entrants, 1, 0, Local(n_jobs=2), tmp_path):
+        stored = results.read(results.cell_path(generated.STORED, cell))
+        assert stored.signature == cell.signature
+        assert stored.arrays.keys() == cell.arrays.keys()
+        rewards = stored.arrays["rewards"]
+        np.testing.assert_allclose(cell.arrays["rewards"], rewards, atol=1e-3 * rewards.std())
+
+
+def test_stored_results_hold_every_baseline_and_control_in_every_repetition():
+    cells = [(c.task, c.method, c.repetition, c.status) for c in results.read_all(generated.STORED)]
+    book = read_book([generated.ROOT / "tasks" / "rmsuite_tasks"])
+    suite = book.suite("default")
+    methods = {method for _, method, _, _ in cells}
+    assert {"bt-linear", "bt-mlp", "mean-difference", "random", "length", "oracle"} <= methods
+    expected = {
+        (book.task(t).label, m, r, "ok") for t in suite.tasks for m in methods for r in range(suite.repetitions)
+    }
+    assert set(cells) == expected
