@@ -1,0 +1,82 @@
+"""The generated parts of the READMEs. ``python tests/generated.py`` rewrites them; a test fails when they are stale."""
+
+from __future__ import annotations
+
+import io
+import re
+from contextlib import redirect_stdout
+from pathlib import Path
+
+from rmsuite import cli, plugins, results, tables
+from rmsuite.tasks import read_book
+
+ROOT = Path(__file__).resolve().parents[1]
+STORED = ROOT / "baselines" / "rmsuite_baselines" / "results"
+BLOCK = re.compile(r"(<!-- generated: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+PAGES = ("README.md", "baselines/README.md", "tasks/README.md")
+
+
+def leaderboard() -> str:
+    """The stored results as tables."""
+    return tables.render(tables.tables(results.read_all(STORED)), "markdown")
+
+
+def commands() -> str:
+    """The help of the command line."""
+    return "```\n" + re.sub(r"\x1b\[[0-9;]*m", "", cli.parser().format_help()).strip() + "\n```"
+
+
+def methods() -> str:
+    """The baselines, by their own records."""
+    rows = [["method", "what it is", "source"], ["---"] * 3]
+    rows += [[m.name, m.summary, m.reference] for m in _baselines().methods]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _baselines() -> plugins.Plugin:
+    return next(plugin for plugin in plugins.load().plugins if plugin.name == "rmsuite-baselines")
+
+
+def task_index() -> str:
+    """The tasks, by their cards."""
+    book = read_book([ROOT / "tasks" / "rmsuite_tasks"])
+    header = ["task", "question", "prompts (train / validation / test)", "responses", "labels", "licence"]
+    rows = [header, ["---"] * len(header)]
+    for task in book.tasks.values():
+        loaded = task.load()
+        sizes = " / ".join(str(len(prompts)) for prompts in loaded.parts.values())
+        responses = f"{len(loaded.pool.response_id):,}"
+        card = loaded.pool_card
+        rows.append([task.label, task.question, sizes, responses, card["label_source"], card["licence"]])
+    flaws = [
+        f"\n**{task.name}**: known flaws\n\n" + "\n".join(f"- {flaw}" for flaw in task.load().pool_card["known_flaws"])
+        for task in book.tasks.values()
+    ]
+    return "\n".join([*(f"| {' | '.join(row)} |" for row in rows), *flaws])
+
+
+GENERATORS = {"leaderboard": leaderboard, "commands": commands, "methods": methods, "tasks": task_index}
+
+
+def fresh(page: str) -> str:
+    """Return a page with its generated blocks made anew."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    return BLOCK.sub(lambda match: f"{match[1]}{GENERATORS[match[2]]()}\n{match[3]}", text)
+
+
+def make_results() -> None:
+    """Run the baselines on the default suite into the stored results."""
+    arguments = [argument for method in _baselines().methods for argument in ("--method", method.name)]
+    with redirect_stdout(io.StringIO()):
+        cli.main(["run", *arguments, "--no-stored", "--output", str(STORED)])
+
+
+def main() -> None:
+    """Rewrite stored results and pages."""
+    make_results()
+    for page in PAGES:
+        (ROOT / page).write_text(fresh(page), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
