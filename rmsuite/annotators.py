@@ -53,7 +53,7 @@ def bradley_terry(quality: float = 1.0) -> Annotator:
         probability = 0.5 * (1 + np.tanh(0.5 * quality * margin / (scale + 1e-8)))  # sigmoid without overflow
         return rng.random(len(margin)) < probability
 
-    return Annotator(spell("bradley-terry", {"quality": quality}), prefers_first)
+    return Annotator(spell("bradley-terry", {"quality": float(quality)}), prefers_first)
 
 
 def flip(rate: float = 0.25) -> Annotator:
@@ -64,7 +64,7 @@ def flip(rate: float = 0.25) -> Annotator:
     def prefers_first(margin: np.ndarray, _scale: float, rng: np.random.Generator) -> np.ndarray:
         return (margin > 0) ^ (rng.random(len(margin)) < rate)
 
-    return Annotator(spell("flip", {"rate": rate}), prefers_first)
+    return Annotator(spell("flip", {"rate": float(rate)}), prefers_first)
 
 
 ANNOTATORS: dict[str, Callable[..., Annotator]] = {

@@ -81,7 +81,7 @@ def examine(check: Check, subject: Subject) -> Finding:
         return Finding(check, "failed", broken.evidence, broken.remedy)
     except NotApplicable as reason:
         return Finding(check, "skipped", str(reason))
-    except Exception as error:  # noqa: BLE001 -- a stranger's code may raise anything; it becomes a finding
+    except (Exception, SystemExit) as error:  # noqa: BLE001 -- a stranger's code may raise anything: a finding
         return Finding(check, "failed", f"{type(error).__name__}: {error}", "make `fit` and `reward` run on toy data")
     return Finding(check, "passed")
 

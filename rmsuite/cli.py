@@ -24,7 +24,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from rmsuite.commands import COMMANDS  # here, so that help needs neither scipy nor a plugin
 
     try:
-        return COMMANDS[options.command](options)
+        code = COMMANDS[options.command](options)
+        sys.stdout.flush()  # here, so that a closed pipe is met here
+        return code
     except RmsuiteError as error:
         print(f"rmsuite: {error}", file=sys.stderr)
         return 2
@@ -71,7 +73,7 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         action="append",
         required=True,
         metavar="NAME",
-        help="a method, with parameters as in 'bt-mlp[hidden=128]' (repeatable)",
+        help="a method, with parameters as in 'mine[hidden=128]' (repeatable)",
     )
     command.add_argument("-t", "--task", action="append", metavar="NAME", help="a task of the suite (repeatable)")
     command.add_argument("--suite", default="default", metavar="NAME", help="which tasks (default: default)")
@@ -102,7 +104,7 @@ def _add_output(command: argparse.ArgumentParser) -> None:
 
 def _add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = _add(commands, "check", "run the executable contract on a method")
-    command.add_argument("method", metavar="NAME", help="a method, with parameters as in 'bt-mlp[hidden=128]'")
+    command.add_argument("method", metavar="NAME", help="a method, with parameters as in 'mine[hidden=128]'")
 
 
 def _add_info(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -120,7 +122,6 @@ def _add_new(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("expected a number of at least 1")
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
+    return int(text)

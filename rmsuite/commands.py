@@ -22,6 +22,7 @@ from rmsuite.errors import ResultsError, UnknownNameError, unknown_name
 from rmsuite.executors import Local
 from rmsuite.metrics import METRICS
 from rmsuite.plugins import Catalogue
+from rmsuite.render import render
 from rmsuite.results import CellRecord
 from rmsuite.tasks import Task, TaskBook
 
@@ -40,7 +41,7 @@ def run(options: Namespace) -> int:
     book = _book(catalogue)
     suite = book.suite(options.suite)
     entrants = _entrants(catalogue, options.method)
-    tasks = [book.task(name) for name in options.task or suite.tasks]
+    tasks = [book.task(name) for name in dict.fromkeys(options.task or suite.tasks)]
     loaded = [task.load() for task in tasks]
     repetitions = options.repetitions or suite.repetitions
     executor = _executor(catalogue, book, options)
@@ -67,9 +68,16 @@ def _entrants(catalogue: Catalogue, names: Iterable[str]) -> list[harness.Entran
 
 
 def _executor(catalogue: Catalogue, book: TaskBook, options: Namespace) -> Local:
-    forbidden = {task.root for task in book.tasks.values()} | set(catalogue.folders("rmsuite_results"))
     loaders = tuple(partial(plugins.load_file, path) for path in catalogue.files)
-    return Local(options.jobs or len(os.sched_getaffinity(0)), (*sorted(forbidden), options.output), loaders)
+    forbidden = _forbidden(catalogue, book, options.output)
+    return Local(options.jobs or len(os.sched_getaffinity(0)), forbidden, loaders)
+
+
+def _forbidden(catalogue: Catalogue, book: TaskBook, output: Path) -> tuple[Path, ...]:
+    # What holds gold, not the folders around it: a plugin's own modules may lie beside its pools, or in the output.
+    pools = {root / "pools" for root in catalogue.folders("rmsuite_tasks")}
+    stored = {cells for home in (output, *catalogue.folders("rmsuite_results")) for cells in home.glob("*@*")}
+    return tuple(sorted(pools | stored | {output / task.label for task in book.tasks.values()}))
 
 
 def _progress(total: int) -> Any:
@@ -87,19 +95,22 @@ def _report_failures(records: Sequence[CellRecord]) -> int:
 def table(options: Namespace) -> int:
     """Print the tables of a results folder."""
     records = [*results.read_all(options.output)]
-    if options.task:
-        records = [record for record in records if record.task.partition("@")[0] in options.task]
     if not records:
         do = "run `rmsuite run --method NAME` first, or give another folder with --output"
         raise ResultsError(who=f"results folder {options.output}", expected="finished cells", got="none", do=do)
+    known = {record.task.partition("@")[0] for record in records}
+    for name in options.task or ():
+        if name not in known:
+            raise unknown_name("task", name, known, f"see the folders in {options.output}")
+    asked = [record for record in records if record.task.partition("@")[0] in (options.task or known)]
     with threadpool_limits(limits=1):
-        _print_tables(_catalogue(options), options, records, {record.task for record in records})
+        _print_tables(_catalogue(options), options, asked, {record.task for record in asked})
     return 0
 
 
 def _print_tables(catalogue: Catalogue, options: Namespace, run: Sequence[CellRecord], tasks: set[str]) -> None:
     stored = [] if options.no_stored else _stored(catalogue, tasks)
-    print(tables.render(tables.tables(run, stored), options.format), flush=True)
+    print(render(tables.tables(run, stored), options.format), flush=True)
 
 
 def _stored(catalogue: Catalogue, tasks: set[str]) -> list[CellRecord]:
@@ -142,7 +153,7 @@ def _list_methods(catalogue: Catalogue) -> Sequence[Sequence[str]]:
 
 LISTS: Mapping[str, Any] = {
     "methods": _list_methods,
-    "tasks": lambda catalogue: [[t.label, t.question] for t in _book(catalogue).tasks.values()],
+    "tasks": lambda catalogue: [[t.name, f"version {t.version}", t.question] for t in _book(catalogue).tasks.values()],
     "suites": lambda catalogue: [[s.name, s.summary, ", ".join(s.tasks)] for s in _book(catalogue).suites.values()],
     "metrics": lambda catalogue: [[m.name, m.direction, m.summary] for m in METRICS],
     "annotators": lambda catalogue: [[name, _first_line(make)] for name, make in ANNOTATORS.items()],

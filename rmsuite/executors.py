@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
+import traceback
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import wait
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from loky.process_executor import ProcessPoolExecutor, TerminatedWorkerError
@@ -22,6 +25,9 @@ from rmsuite.worker import Outcome, Seed
 ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
 )
+
+# loky would end a worker that has grown, if psutil is there: after ``fit``, and the fitted model with it.
+NO_RECYCLING = {"LOKY_MAX_MEMORY_LEAK_SIZE": "1e18"}
 
 
 class Job(Protocol):
@@ -87,7 +93,7 @@ class Local:
         done: queue.Queue[tuple[J, Outcome] | BaseException | None],
         stop: threading.Event,
     ) -> None:
-        """Take jobs until there are none; a fresh process replaces one that died."""
+        """Take jobs until there are none or the run is stopped; a fresh process replaces one that failed."""
         process = self._process()
         try:
             while not stop.is_set():
@@ -95,10 +101,8 @@ class Local:
                     job = next(jobs, None)
                 if job is None:
                     break
-                try:
-                    outcome = _run(process, job)
-                except TerminatedWorkerError as error:
-                    outcome = Outcome(phase="worker", error=f"the worker process died ({_first_line(error)})")
+                outcome = _run(process, job, stop)
+                if outcome.phase == "worker":
                     process.shutdown(kill_workers=True)
                     process = self._process()
                 done.put((job, outcome))
@@ -109,8 +113,8 @@ class Local:
             done.put(None)
 
     def _process(self) -> ProcessPoolExecutor:
-        setup = partial(worker.prepare, tuple(map(str, self.forbidden)), self.loaders)
-        return ProcessPoolExecutor(max_workers=1, initializer=setup, env=ONE_THREAD, timeout=None)
+        setup = partial(worker.prepare, os.getpid(), tuple(map(str, self.forbidden)), self.loaders)
+        return ProcessPoolExecutor(max_workers=1, initializer=setup, env=ONE_THREAD | NO_RECYCLING, timeout=None)
 
 
 def _until_all_slots_end(
@@ -126,11 +130,11 @@ def _until_all_slots_end(
             yield item
 
 
-def _run(process: ProcessPoolExecutor, job: Job) -> Outcome:
-    fitted: Outcome = process.submit(worker.fit, job.configured, job.pairs, job.seed).result()
-    if fitted.error:
+def _run(process: ProcessPoolExecutor, job: Job, stop: threading.Event) -> Outcome:
+    fitted = _call(process, stop, worker.fit, job.configured, job.pairs, job.seed)
+    if fitted.phase:
         return fitted
-    rewarded: Outcome = process.submit(worker.reward, job.configured.label, job.test_embeddings).result()
+    rewarded = _call(process, stop, worker.reward, job.configured.label, job.test_embeddings)
     return Outcome(
         rewarded.rewards,
         rewarded.phase,
@@ -142,7 +146,22 @@ def _run(process: ProcessPoolExecutor, job: Job) -> Outcome:
     )
 
 
-def _first_line(error: BaseException) -> str:
+def _call(process: ProcessPoolExecutor, stop: threading.Event, step: Callable[..., Outcome], *given: Any) -> Outcome:
+    """Return what a step makes of what it is given; a process that dies or cannot read it is an outcome too."""
+    try:
+        future = process.submit(step, *given)
+        while not (future.done() or stop.is_set()):
+            wait([future], timeout=0.2)
+        outcome: Outcome = future.result(timeout=0)
+    except TerminatedWorkerError as error:
+        return Outcome(phase="worker", error=f"the worker process died ({_exit_code(error)})")
+    except Exception as error:  # noqa: BLE001 -- a method that cannot be sent costs its own cells
+        trace = "".join(traceback.format_exception(error))
+        return Outcome(phase="worker", error=f"{type(error).__name__}: {error}", traceback=trace)
+    return outcome
+
+
+def _exit_code(error: BaseException) -> str:
     text = str(error)
     start = text.find("exit codes of the workers are")
-    return text[start:].strip() if start >= 0 else "no exit code"
+    return text[start:].partition("\n")[0] if start >= 0 else "no exit code"

@@ -52,13 +52,15 @@ class Method:
     reference: str = ""
 
     def __post_init__(self) -> None:
-        if not NAME.fullmatch(self.name):
-            raise PluginError(
-                who=f"Method(name={self.name!r})",
-                expected="lower-case letters, digits and hyphens",
-                got=repr(self.name),
-                do="rename the method",
-            )
+        who = f"Method(name={self.name!r})"
+        if not isinstance(self.name, str) or not NAME.fullmatch(self.name):
+            expected = "lower-case letters, digits and hyphens"
+            raise PluginError(who=who, expected=expected, got=repr(self.name), do="rename the method")
+        try:
+            inspect.signature(self.make)
+        except (TypeError, ValueError) as error:
+            do = "give the class itself, or a function that returns a fresh model"
+            raise PluginError(who=who, expected="a callable `make`", got=str(error), do=do) from None
 
     def defaults(self) -> dict[str, Any]:
         """Return the parameters with their defaults; a parameter without one is given as ``...``."""
@@ -92,8 +94,14 @@ def spell(name: str, parameters: Mapping[str, Any]) -> str:
     >>> spell("bt-mlp", {"hidden": 128, "epochs": 5})
     'bt-mlp[epochs=5,hidden=128]'
     """
-    inside = ",".join(f"{key}={parameters[key]}" for key in sorted(parameters))
+    inside = ",".join(f"{key}={_spelled(parameters[key])}" for key in sorted(parameters))
     return f"{name}[{inside}]" if inside else name
+
+
+def _spelled(value: Any) -> str:
+    # A string goes without quotes where it reads back as itself.
+    plain = not isinstance(value, str) or (re.fullmatch(r"[^\s,='\"()\[\]{}]+", value) and _literal(value) == value)
+    return str(value) if plain else repr(value)
 
 
 def parse(text: str) -> tuple[str, dict[str, Any]]:
@@ -102,7 +110,7 @@ def parse(text: str) -> tuple[str, dict[str, Any]]:
     Raises
     ------
     UnknownNameError
-        If the brackets do not close or an entry has no ``=``.
+        If the brackets do not close, an entry has no ``=``, or a key is there twice.
 
     Examples
     --------
@@ -111,27 +119,36 @@ def parse(text: str) -> tuple[str, dict[str, Any]]:
     """
     match = re.fullmatch(r"\s*([^\[\]\s]+)\s*(?:\[(.*)\])?\s*", text)
     entries = [entry.partition("=") for entry in _top_level(match[2] or "")] if match else []
-    if not match or not all(key.strip() and equals for key, equals, _ in entries):
+    keys = {key.strip() for key, equals, _ in entries if equals}
+    if not match or "" in keys or len(keys) < len(entries):
         raise UnknownNameError(
             who=f"specification {text!r}",
-            expected="name or name[key=value,...]",
+            expected="name or name[key=value,...], each key once",
             got=repr(text),
-            do="quote it for the shell and close the brackets, as in 'bt-mlp[hidden=128]'",
+            do="quote it for the shell and close the brackets, as in 'mine[hidden=128]'",
         )
     return match[1], {key.strip(): _literal(value.strip()) for key, _, value in entries}
 
 
 def _top_level(inside: str) -> list[str]:
-    # Commas within brackets or parentheses belong to a value: sizes=(2, 3).
-    entries = re.split(r",(?![^\[(]*[\])])", inside)
-    return [entry for entry in entries if entry.strip()]
+    # Commas within quotes, brackets or parentheses belong to a value: sizes=(2, 3).
+    entries, depth = [""], 0
+    for piece in re.findall(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|.", inside):
+        depth += (piece in "([{") - (piece in ")]}")
+        if depth < 0:
+            break
+        if piece == "," and depth == 0:
+            entries.append("")
+        else:
+            entries[-1] += piece
+    return [entry for entry in entries if entry.strip()] if depth == 0 else [""]  # an entry that is none
 
 
 def _literal(value: str) -> Any:
     try:
         return ast.literal_eval(value)
-    except (ValueError, SyntaxError):
-        return value
+    except (ValueError, SyntaxError, TypeError):
+        return float(value) if value in ("inf", "-inf", "nan") else value
 
 
 def configure(method: Method, parameters: Mapping[str, Any]) -> Configured:
@@ -147,5 +164,11 @@ def configure(method: Method, parameters: Mapping[str, Any]) -> Configured:
         if name not in defaults:
             do = f"see `rmsuite info {method.name}`"
             raise unknown_name(f"parameter of method {method.name!r},", name, defaults, do)
-    changed = {k: v for k, v in parameters.items() if not (type(defaults[k]) is type(v) and defaults[k] == v)}
+    given = {name: _like(defaults[name], value) for name, value in parameters.items()}
+    changed = {k: v for k, v in given.items() if not (type(defaults[k]) is type(v) and defaults[k] == v)}
     return Configured(method, changed)
+
+
+def _like(default: Any, value: Any) -> Any:
+    # 1 for a default of 0.5 is 1.0: one setting, one label.
+    return float(value) if type(default) is float and type(value) is int else value

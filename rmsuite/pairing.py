@@ -13,7 +13,7 @@ from rmsuite.errors import TaskError
 
 @dataclass(frozen=True, eq=False)
 class LabelledPairs:
-    """Pool rows of chosen and rejected responses, and how often the labels agree with gold (None: no gold)."""
+    """Pool rows of chosen and rejected responses, and how often the labels agree with gold (None: no gold or pair)."""
 
     chosen: np.ndarray
     rejected: np.ndarray
@@ -49,7 +49,8 @@ def labelled_pairs(
     scale = float(gold[np.isin(pool.prompt, prompts)].std())
     first = annotator.prefers_first(margin, scale, rngs[1])
     chosen, rejected = np.where(first[:, None], pairs, pairs[:, ::-1]).T
-    return LabelledPairs(chosen, rejected, float(np.mean(first == (margin > 0))))
+    agreement = float(np.mean(first == (margin > 0))) if len(first) else None
+    return LabelledPairs(chosen, rejected, agreement)
 
 
 def _within(pool: Pool, prompt: int, limit: int, rng: np.random.Generator) -> np.ndarray:

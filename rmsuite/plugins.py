@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import importlib.util
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -115,7 +116,7 @@ def load(files: Iterable[Path] = (), objects: Mapping[str, Any] | None = None, i
     PluginError
         If a file given by path, or an object, cannot be used.
     """
-    paths = tuple(Path(file).resolve() for file in files)
+    paths = tuple(dict.fromkeys(Path(file).resolve() for file in files))
     asked = [_Source(path.stem, str(path), partial(load_file, path)) for path in paths]
     asked += [_Source(name, "object", partial(_itself, value)) for name, value in (objects or {}).items()]
     plugins = _without_doubles([_plugin(source) for source in [*asked, *(_installed() if installed else ())]])
@@ -137,16 +138,18 @@ def load_file(path: Path) -> ModuleType:
     PluginError
         If there is no such file.
     """
+    path = path.resolve()
     if not path.is_file():
         raise PluginError(who=f"plugin {path}", expected="a Python file", got="no such file", do="check the path")
-    name = f"rmsuite_plugin_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    stem = re.sub(r"\W", "_", path.stem)
+    name = f"rmsuite_plugin_{stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
     if name in sys.modules:
         return sys.modules[name]
-    if str(path.parent) not in sys.path:
-        sys.path.append(str(path.parent))
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
-        raise PluginError(who=f"plugin {path}", expected="a file ending in .py", got=path.suffix, do="rename it")
+        raise PluginError(who=f"plugin {path}", expected="a file ending in .py", got=path.name, do="rename it")
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
@@ -174,8 +177,10 @@ def _distribution(entry: EntryPoint) -> str:
 def _plugin(source: _Source) -> Plugin:
     try:
         return _answers(source, source.load())
-    except Exception as error:  # noqa: BLE001 -- whatever a stranger's code raises becomes its recorded problem
-        reason = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
+    except (Exception, SystemExit) as error:  # noqa: BLE001 -- what a stranger's code raises becomes its problem
+        lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == source.origin]
+        where = f" (line {lines[-1]})" if lines else ""
+        reason = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}{where}"
         return Plugin(source.name, source.origin, problem=reason, traceback=traceback.format_exc())
 
 
@@ -185,18 +190,16 @@ def _answers(source: _Source, implementation: Any) -> Plugin:
     _refuse_misspelt(source, implementation, [n for n in vars(hookspecs) if n.startswith(PREFIX)])
     manager.register(implementation, source.name)
     hooks = tuple(sorted(caller.name for caller in manager.get_hookcallers(implementation) or ()))
-    answers = {name: [a for answer in getattr(manager.hook, name)() for a in answer] for name in hooks}
-    methods = answers.get("rmsuite_methods", [])
-    _refuse_foreign(source, methods)
+    answers = {name: _answer(source, name, getattr(manager.hook, name)()) for name in hooks}
     tasks, stored = (tuple(Path(p) for p in answers.get(PREFIX + name, ())) for name in ("tasks", "results"))
-    return Plugin(source.name, source.origin, hooks, tuple(methods), tasks, stored)
+    return Plugin(source.name, source.origin, hooks, tuple(answers.get("rmsuite_methods", ())), tasks, stored)
 
 
 def _refuse_misspelt(source: _Source, implementation: Any, known: Sequence[str]) -> None:
-    marked = [name for name in dir(implementation) if getattr(getattr(implementation, name), "rmsuite_impl", None)]
-    named = [
-        name for name in dir(implementation) if name.startswith(PREFIX) and callable(getattr(implementation, name))
-    ]
+    members = {name: getattr(implementation, name) for name in dir(implementation)}
+    marked = [name for name, member in members.items() if isinstance(getattr(member, "rmsuite_impl", None), dict)]
+    named = [name for name, member in members.items() if name.startswith(PREFIX) and callable(member)]
+    unmarked = [name for name in named if name not in marked]
     for name in marked:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
@@ -205,19 +208,22 @@ def _refuse_misspelt(source: _Source, implementation: Any, known: Sequence[str])
             raise PluginError(
                 who=f"hook of {source.name!r}", expected=f"one of {', '.join(known)}", got=name + hint, do=do
             )
-    if not marked:
-        got = f"{', '.join(named)} without the mark" if named else "no such function"
-        do = "put @rmsuite.hookimpl above the function that returns your methods"
-        raise PluginError(who=f"plugin {source.name!r}", expected="a function marked @rmsuite.hookimpl", got=got, do=do)
+    if unmarked or not marked:
+        got = f"{', '.join(unmarked)} without the mark" if unmarked else "no such function"
+        do = f"put @rmsuite.hookimpl above each hook, and give other functions names without {PREFIX!r}"
+        raise PluginError(who=f"plugin {source.name!r}", expected="functions marked @rmsuite.hookimpl", got=got, do=do)
 
 
-def _refuse_foreign(source: _Source, methods: Sequence[Any]) -> None:
-    for method in methods:
-        if not isinstance(method, Method):
-            do = "return a list of rmsuite.Method(name=..., make=...)"
-            raise PluginError(
-                who=f"rmsuite_methods of {source.name!r}", expected="a list of Method records", got=repr(method), do=do
-            )
+def _answer(source: _Source, hook: str, answers: Sequence[Any]) -> list[Any]:
+    """Return what the hook returned as a list; pluggy leaves an answer of None out."""
+    kind, words = (Method, "Method records") if hook == "rmsuite_methods" else (str | Path, "folders")
+    answer = answers[0] if answers else None
+    items = list(answer) if isinstance(answer, Iterable) and not isinstance(answer, str) else None
+    wrong = [answer] if items is None else [item for item in items if not isinstance(item, kind)]
+    if wrong:
+        do = f"return a list of {words}, also when there is only one"
+        raise PluginError(who=f"{hook} of {source.name!r}", expected=f"a list of {words}", got=f"{wrong[0]!r}", do=do)
+    return items or []
 
 
 def _without_doubles(plugins: Sequence[Plugin]) -> list[Plugin]:

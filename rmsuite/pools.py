@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ FORMAT = 1
 POOL_CARD, EMBEDDINGS_CARD = "pool.toml", "embeddings.toml"
 COLUMNS = ("prompt_id", "category", "offsets", "response_id", "generator", "length")
 OPTIONAL_COLUMNS = ("gold", "human_pairs")
+POOL_FIELDS = ("name", "format", "categories", "n_prompts", "n_responses", "sha256")
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +54,7 @@ def load_pool(folder: Path) -> tuple[Pool, str]:
         If a file is absent, altered, pickled or of the wrong shape.
     """
     card = read_card(folder / POOL_CARD)
+    _require(folder / POOL_CARD, card, POOL_FIELDS)
     _known_format(folder, card)
     names = [*COLUMNS, *(n for n in OPTIONAL_COLUMNS if f"{n}.npy" in card["sha256"])]
     columns = {name: _column(folder, card, name) for name in names}
@@ -71,17 +73,24 @@ def load_embeddings(folder: Path, base_model: str, n_responses: int) -> Embeddin
     """
     home = folder / "embeddings" / base_model
     card = read_card(home / EMBEDDINGS_CARD)
+    _require(home / EMBEDDINGS_CARD, card, ("sha256",))
     matrix = _column(home, card, "embeddings")
     if matrix.ndim != 2 or len(matrix) != n_responses:
         raise _wrong(home, f"({n_responses}, n_features), a row for each response of the pool", f"shape {matrix.shape}")
     return EmbeddingSet(base_model, matrix, card, _digest(home / EMBEDDINGS_CARD))
 
 
+def _require(path: Path, card: Mapping[str, Any], names: Iterable[str]) -> None:
+    missing = [name for name in names if name not in card]
+    if missing:
+        expected = f"the fields {', '.join(names)}"
+        raise TaskError(who=f"card {path}", expected=expected, got=f"none of {', '.join(missing)}", do="mend the card")
+
+
 def _known_format(folder: Path, card: Mapping[str, Any]) -> None:
-    if card.get("format") != FORMAT or "sha256" not in card:
-        got = f"format {card.get('format')!r}"
+    if card["format"] != FORMAT:
         do = "install a matching version of rmsuite and its tasks"
-        raise TaskError(who=f"pool {folder}", expected=f"format {FORMAT} with a table of sha256", got=got, do=do)
+        raise TaskError(who=f"pool {folder}", expected=f"format {FORMAT}", got=f"format {card['format']!r}", do=do)
 
 
 def _column(folder: Path, card: Mapping[str, Any], name: str) -> np.ndarray:
@@ -93,7 +102,7 @@ def _column(folder: Path, card: Mapping[str, Any], name: str) -> np.ndarray:
         raise TaskError(who=f"data file {path}", expected=f"sha256 {expected}", got=got, do=do)
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False)
-    except ValueError as error:
+    except (ValueError, EOFError) as error:
         raise TaskError(
             who=f"data file {path}", expected="a numpy array without pickle", got=str(error), do="save it with np.save"
         ) from None
@@ -111,14 +120,37 @@ def _check_pool(folder: Path, card: Mapping[str, Any], pool: Pool) -> None:
         if card[key] != count:
             raise _wrong(folder, f"{key} = {card[key]}, as on the card", str(count))
     offsets = pool.offsets
-    if offsets[0] != 0 or offsets[-1] != n_responses or len(offsets) != n_prompts + 1 or (np.diff(offsets) < 1).any():
+    if offsets.shape != (n_prompts + 1,) or offsets[0] or offsets[-1] != n_responses or (np.diff(offsets) < 1).any():
         raise _wrong(folder, "offsets that rise from 0 to n_responses, one step a prompt", f"{offsets}")
-    for name in ("generator", "length", "gold"):
-        column = getattr(pool, name)
-        if column is not None and column.shape != (n_responses,):
-            raise _wrong(folder, f"column {name} of shape ({n_responses},)", f"{column.shape}")
+    _check_shapes(folder, pool)
     if len(np.unique(pool.prompt_id)) != n_prompts or len(np.unique(pool.response_id)) != n_responses:
         raise _wrong(folder, "distinct prompt ids and response ids", "an id that is there twice")
+    if np.max(pool.category) >= len(pool.categories):
+        raise _wrong(folder, f"categories 0 to {len(pool.categories) - 1}, as on the card", f"{np.max(pool.category)}")
+    if pool.gold is not None and not np.isfinite(pool.gold).all():
+        raise _wrong(folder, "finite gold rewards", f"{np.count_nonzero(~np.isfinite(pool.gold))} others")
+    if pool.human_pairs is not None:
+        _check_human_pairs(folder, pool, pool.human_pairs)
+
+
+def _check_shapes(folder: Path, pool: Pool) -> None:
+    n_prompts, n_responses = len(pool.prompt_id), len(pool.response_id)
+    rows = {"prompt_id": n_prompts, "category": n_prompts, "response_id": n_responses}
+    rows |= dict.fromkeys(("generator", "length", "gold"), n_responses)
+    for name, n in rows.items():
+        column = getattr(pool, name)
+        if column is not None and column.shape != (n,):
+            raise _wrong(folder, f"column {name} of shape ({n},)", f"{column.shape}")
+
+
+def _check_human_pairs(folder: Path, pool: Pool, pairs: np.ndarray) -> None:
+    if pairs.ndim != 2 or pairs.shape[1] != 2:
+        raise _wrong(folder, "human pairs of shape (n_pairs, 2)", f"{pairs.shape}")
+    n = len(pool.response_id)
+    chosen, rejected = np.clip(pairs, 0, n - 1).T
+    inside = np.array_equal(np.column_stack([chosen, rejected]), pairs)
+    if not inside or (pool.prompt[chosen] != pool.prompt[rejected]).any() or (chosen == rejected).any():
+        raise _wrong(folder, f"human pairs of two rows below {n} of one prompt each", "others")
 
 
 def _wrong(folder: Path, expected: str, got: str) -> TaskError:

@@ -17,6 +17,7 @@ import numpy as np
 from rmsuite.errors import ResultsError
 
 FORMAT = 1
+BLANK = 64 * "0"
 Status = Literal["ok", "failed", "skipped"]
 
 
@@ -85,8 +86,7 @@ def write(home: Path, record: CellRecord) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         digest = _write_arrays(path, record.arrays)
-        text = json.dumps({"format": FORMAT, **document, "arrays_sha256": digest}, indent=1, default=str)
-        _write_record(path, (text + "\n").encode())
+        _write_record(path, _sealed({"format": FORMAT, **document, "arrays_sha256": digest}))
         _remove_superseded(path, digest)
     except OSError as error:
         do = "free space or give another folder with --output; finished cells are kept"
@@ -110,9 +110,19 @@ def _write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> str:
     return digest
 
 
-def _write_record(path: Path, content: bytes) -> None:
+def _sealed(document: Mapping[str, Any]) -> str:
+    """Return a record as JSON that ends with the sha256 of its own text, in which that sha256 is blank."""
+    text = json.dumps({**document, "sha256": BLANK}, indent=1, default=str) + "\n"
+    return _seal(text).join(text.rsplit(BLANK, 1))
+
+
+def _seal(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _write_record(path: Path, text: str) -> None:
     temporary = _temporary(path)
-    temporary.write_bytes(content)
+    temporary.write_text(text, encoding="utf-8", newline="\n")
     temporary.replace(path)
 
 
@@ -139,13 +149,17 @@ def read(path: Path) -> CellRecord:
         If the record or its arrays are damaged.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        document = json.loads(text)
+        seal = document.pop("sha256")
+        if _seal(BLANK.join(text.rsplit(seal, 1))) != seal:
+            raise ValueError("a record with another sha256 than it says")
         version, digest = document.pop("format"), document.pop("arrays_sha256")
         if version != FORMAT:
             raise ValueError(f"format {version}")
         document["notes"] = tuple(document["notes"])
         return CellRecord(**document, arrays=_read_arrays(path, digest))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         do = "delete the cell and run it again"
         raise ResultsError(who=f"result {path}", expected="a whole cell", got=f"{error}", do=do) from None
 

@@ -1,16 +1,12 @@
-"""From cell records to tables: estimates, rows, text. Reads records only; anyone's records can be tabulated."""
+"""From cell records to tables: estimates and rows. Reads records only; anyone's records can be tabulated."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from tabulate import tabulate
 
 from rmsuite import seeds, signature
 from rmsuite.controls import CONTROLS
@@ -20,14 +16,17 @@ from rmsuite.results import CellRecord
 from rmsuite.statistics import Estimate, Sample, estimates, paired_differences
 
 N_DRAWS, LEVEL = 10_000, 0.95
-FORMATS = ("text", "markdown", "csv", "json")
 FLOORS = {control.name for control in CONTROLS if control.floor}
 KIND_ORDER = {"method": 0, "control": 1}
 
 
 @dataclass(frozen=True)
 class Row:
-    """One method or control on one task. A column without an estimate is a gap; ``note`` says why."""
+    """One method or control on one task.
+
+    A column without an estimate is a gap, and ``note`` says why. ``stored``: taken from stored results, not from the
+    run.
+    """
 
     method: str
     kind: str
@@ -37,6 +36,7 @@ class Row:
     spread: float | None = None
     fit_seconds: float | None = None
     note: str = ""
+    stored: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,9 @@ def _table(task: str, mine: Sequence[CellRecord], stored: Sequence[CellRecord]) 
     columns = tuple(metric(name) for name in mine[0].facts["columns"])
     groups = {method: [by_rep[r] for r in repetitions] for method, by_rep in cells.items()}
     rows, best = _rows(task, groups, columns)
-    omitted = _omitted(line, stored)
+    own = {record.method for record in mine}
+    rows = tuple(replace(row, stored=row.method not in own) for row in rows)
+    omitted = (*_other_signatures(line, stored), *_other_repetitions(cells, repetitions))
     return Table(task, _complete(line, repetitions), columns, rows, best, repetitions, mine[0].facts, omitted)
 
 
@@ -116,12 +118,21 @@ def _complete(line: str, repetitions: Sequence[int]) -> str:
     return signature.write({**signature.read(line), "repetitions": numbers, "interval": interval})
 
 
-def _omitted(line: str, stored: Sequence[CellRecord]) -> tuple[str, ...]:
+def _other_signatures(line: str, stored: Sequence[CellRecord]) -> list[str]:
     others = {record.method: record.signature for record in stored if record.signature != line}
-    return tuple(
-        f"stored results of {method} left out: " + ", ".join(signature.differences(line, other)) + " differ"
+    return [
+        f"stored results of {method} are left out: they differ in {', '.join(signature.differences(line, other))}"
         for method, other in sorted(others.items())
-    )
+    ]
+
+
+def _other_repetitions(cells: Mapping[str, Mapping[int, CellRecord]], common: Sequence[int]) -> list[str]:
+    extra = {method: sorted(set(by_repetition) - set(common)) for method, by_repetition in sorted(cells.items())}
+    return [
+        f"repetitions {', '.join(map(str, numbers))} of {method} are left out: not every row has them"
+        for method, numbers in extra.items()
+        if numbers
+    ]
 
 
 def _rows(
@@ -146,7 +157,7 @@ def _sample(whole: Mapping[str, Sequence[CellRecord]], column: Metric) -> Sample
     cells = list(whole.values())
     values = np.array([np.mean([cell.arrays[column.name] for cell in group], axis=0) for group in cells])
     weights = np.array([group[0].arrays[f"{column.name}/weight"] for group in cells])
-    n_items = int(cells[0][0].facts["n_test_responses"])
+    n_items = int(weights[0].sum()) if column.needs == "pairs" else int(cells[0][0].facts["n_test_responses"])
     return Sample(values, weights, column.low, column.high, n_items, len(cells[0]))
 
 
@@ -199,113 +210,3 @@ def _spread(cells: Sequence[CellRecord], column: Metric) -> float | None:
     weight = f"{column.name}/weight"
     means = [np.average(cell.arrays[column.name], weights=cell.arrays[weight]) for cell in cells]
     return float(np.std(means, ddof=1))
-
-
-# ---- text ----
-
-
-def number(value: float, column: Metric, sign: bool = False) -> str:
-    """Print a metric value: percentages with one decimal, others with three."""
-    text = f"{value * 100:+.1f}" if column.percent else f"{value:+.3f}"
-    return text if sign else text.removeprefix("+")
-
-
-def cell(estimate: Estimate | None, column: Metric, sign: bool = False) -> str:
-    """Print an estimate as ``82.4 [81.1, 83.6]``; a gap as a dash."""
-    if estimate is None:
-        return "-"
-    value, low, high = (number(x, column, sign) for x in (estimate.value, estimate.low, estimate.high))
-    return f"{value} [{low}, {high}]"
-
-
-def _headers(table: Table) -> list[str]:
-    arrows = {"larger is better": "↑", "smaller is better": "↓"}
-    names = [f"{c.name}{' %' if c.percent else ''} {arrows[c.direction]}" for c in table.columns]
-    return ["method", *names, f"gain over {table.best_control or 'control'}", "sd over rep.", "fit s"]
-
-
-def _cells(row: Row, table: Table) -> list[str]:
-    head = table.columns[0]
-    name = f"({row.method})" if row.kind == "control" else row.method
-    if not row.estimates:
-        return [name, *["-"] * (len(table.columns) + 3)]
-    return [
-        name,
-        *(cell(row.estimates.get(column.name), column) for column in table.columns),
-        cell(row.gain, head, sign=True),
-        "-" if row.spread is None else number(row.spread, head),
-        "-" if row.fit_seconds is None else f"{row.fit_seconds:.2f}",
-    ]
-
-
-def footer(table: Table) -> list[str]:
-    """Return what a reader must know of a table: population, counts, tie rules, gaps, licence, signature."""
-    facts, head = table.facts, table.columns[0]
-    agreement = facts["annotator_agreement"]
-    labels = "human labels" if agreement is None else f"labels agree with gold in {agreement:.1%} of them"
-    notes = [f"{row.method}: {row.note}" for row in table.rows if row.note]
-    return [
-        f"Rows in parentheses are controls. Gain: {head.name} minus that of {table.best_control or 'no control'}, "
-        "the best control but the oracle, paired by prompt.",
-        f"{LEVEL:.0%} intervals: {N_DRAWS:,} resamples of the {facts['n_test_prompts']:,} test prompts, for prompts "
-        f"like these; sd: over {len(table.repetitions)} repetition(s) (new pairs, noise, initialisation), not in the "
-        "intervals.",
-        f"{facts['n_train_pairs']:,} training pairs of {facts['n_train_prompts']:,} prompts ({labels}); "
-        f"{facts['n_test_responses']:,} test responses.",
-        "Ties: " + "; ".join(f"{column.name}: {column.tie_rule}" for column in table.columns) + ".",
-        *(f"Note: {note}" for note in [*notes, *table.omitted]),
-        f"Data licence: {facts['licence']}.",
-        f"Signature: {table.signature}",
-    ]
-
-
-def render(found: Sequence[Table], style: str = "text") -> str:
-    """Print tables in one of ``FORMATS``."""
-    writers = {"text": _text, "markdown": _markdown, "csv": _csv, "json": _json}
-    return writers[style](found)
-
-
-def _text(found: Sequence[Table]) -> str:
-    return "\n\n".join("\n".join([f"{table.task}", _grid(table, "simple"), "", *footer(table)]) for table in found)
-
-
-def _markdown(found: Sequence[Table]) -> str:
-    return "\n\n".join(
-        "\n".join([f"### {table.task}", "", _grid(table, "github"), "", *(f"- {line}" for line in footer(table))])
-        for table in found
-    )
-
-
-def _grid(table: Table, style: str) -> str:
-    rows = [_cells(row, table) for row in table.rows]
-    return str(tabulate(rows, _headers(table), tablefmt=style, disable_numparse=True))
-
-
-def _csv(found: Sequence[Table]) -> str:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["task", "method", "kind", "origin", "metric", "value", "low", "high", "note", "signature"])
-    for table in found:
-        for row in table.rows:
-            for column in table.columns:
-                estimate = row.estimates.get(column.name)
-                numbers = [estimate.value, estimate.low, estimate.high] if estimate else ["", "", ""]
-                key = [table.task, row.method, row.kind, row.origin, column.name]
-                writer.writerow([*key, *numbers, row.note, table.signature])
-    return out.getvalue().rstrip("\n")
-
-
-def _json(found: Sequence[Table]) -> str:
-    documents = [
-        {
-            "task": table.task,
-            "signature": table.signature,
-            "metrics": [column.name for column in table.columns],
-            "best_control": table.best_control,
-            "facts": dict(table.facts),
-            "footer": footer(table),
-            "rows": [asdict(row) for row in table.rows],
-        }
-        for table in found
-    ]
-    return json.dumps(documents, indent=1, ensure_ascii=False)

@@ -13,10 +13,12 @@ import numpy as np
 from rmsuite.annotators import Annotator, annotator
 from rmsuite.data import Pool, TestSet, test_set
 from rmsuite.errors import TaskError, unknown_name
+from rmsuite.method import NAME
 from rmsuite.pools import EmbeddingSet, load_embeddings, load_pool, read_card
 from rmsuite.splits import FRACTIONS, PARTS, part_of
 
 HEADLINE = "pair-accuracy"
+TYPES: Mapping[str, type[Any]] = {"str": str, "int": int, "tuple[str, ...]": list, "Path": Path}  # of a card's fields
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,12 @@ class LoadedTask:
     def parts(self) -> dict[str, np.ndarray]:
         """The prompts (positions in the pool) of each part."""
         part = part_of(self.pool.prompt_id, FRACTIONS)
-        return {name: np.flatnonzero(part == name) for name in PARTS}
+        parts = {name: np.flatnonzero(part == name) for name in PARTS}
+        for name, prompts in parts.items():
+            if not len(prompts):
+                who, expected = f"task {self.card.label}", f"prompts in its {name} part"
+                raise TaskError(who=who, expected=expected, got="none", do="choose a pool with more prompts")
+        return parts
 
     @cached_property
     def test(self) -> TestSet:
@@ -154,7 +161,18 @@ def _record(kind: type, card: dict[str, Any], path: Path) -> Any:
     if set(card) != set(expected):
         got = f"without {sorted(set(expected) - set(card))}, unknown {sorted(set(card) - set(expected))}"
         raise TaskError(who=f"card {path}", expected=f"the fields {', '.join(expected)}", got=got, do="mend the card")
+    for field in fields(kind):
+        _check_field(field.name, card[field.name], TYPES[str(field.type)], path)
     return kind(**{key: _tuple(value) for key, value in card.items()})
+
+
+def _check_field(name: str, value: Any, kind: type[Any], path: Path) -> None:
+    expected = {str: "text", int: "a whole number of at least 0", list: "a list", Path: "a path"}[kind]
+    right = isinstance(value, kind) and (kind is not int or value >= 0)
+    if name == "name":
+        expected, right = "lower-case letters, digits and hyphens", right and bool(NAME.fullmatch(str(value)))
+    if not right:
+        raise TaskError(who=f"card {path}", expected=f"{name} = {expected}", got=repr(value), do="mend the card")
 
 
 def _tuple(value: Any) -> Any:

@@ -1,6 +1,6 @@
 """What runs in a worker process: fit a method, then reward test embeddings. It is handed nothing else.
 
-The two steps are two calls: during ``fit`` the test embeddings have not reached the process. The process holds no
+The two steps are two calls: a cell's test embeddings are sent after its ``fit`` has returned. The process holds no
 gold reward, id or test pair, and opening the files that hold them is refused.
 """
 
@@ -10,6 +10,7 @@ import contextlib
 import io
 import os
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -65,25 +66,35 @@ class _Broken(Exception):  # noqa: N818 -- carries an error, is none
 _fitted: list[RewardModel] = []
 
 
-def prepare(forbidden: tuple[str, ...], loaders: tuple[Callable[[], object], ...]) -> None:
-    """Set up a fresh process: refuse the files that hold gold, then load plugin files."""
-    guard(forbidden)
+def prepare(parent: int, forbidden: tuple[str, ...], loaders: tuple[Callable[[], object], ...]) -> None:
+    """Set up a fresh process: bind it to its parent, refuse the files that hold gold, then load plugin files."""
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    os.dup2(2, 1)  # standard output is for the parent's tables; what native code prints goes to standard error
+    guard(parent, forbidden)
     for load in loaders:
         load()
 
 
-def guard(forbidden: tuple[str, ...]) -> None:
+def _end_with(parent: int) -> None:
+    # A parent that is killed cannot end its workers: they would wait for the next job for ever.
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
+
+
+def guard(parent: int, forbidden: tuple[str, ...]) -> None:
     """Refuse, for the life of this process, to open any file under the given folders, or the parent's memory.
 
-    An audit hook cannot be removed by Python code. Native code and child processes are beyond it: this keeps honest
-    code honest and makes cheating deliberate; ``rmsuite`` cannot contain a determined cheat on his own machine.
+    An audit hook cannot be removed by Python code. Native code, child processes and paths relative to a directory's
+    descriptor are beyond it: this keeps honest code honest and makes cheating deliberate; ``rmsuite`` cannot contain
+    a determined cheat on his own machine.
     """
-    roots = (*(os.path.realpath(root) + os.sep for root in forbidden), f"/proc/{os.getppid()}{os.sep}")
+    roots = (*(os.path.realpath(root) + os.sep for root in forbidden), f"/proc/{parent}{os.sep}")
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
-        if event in ("open", "os.link", "os.rename") and arguments and isinstance(arguments[0], str | bytes):
-            path = os.fsdecode(arguments[0])
-            if os.path.realpath(path).startswith(roots):
+        if event in ("open", "os.link", "os.rename") and arguments and not isinstance(arguments[0], int | None):
+            path = os.fsdecode(bytes(arguments[0]) if isinstance(arguments[0], bytearray) else arguments[0])
+            if (os.path.realpath(path) + os.sep).startswith(roots):
                 raise PermissionError(
                     f"a reward model may not open {path}: expected training pairs and embeddings only, "
                     "got a file of gold rewards or results. Do: use what `fit` is handed"
@@ -134,19 +145,26 @@ def _output() -> Iterator[io.StringIO]:
 def _phase(phase: Phase) -> Iterator[None]:
     try:
         yield
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         raise _Broken(phase) from error
 
 
 def _failure(broken: _Broken, output: str) -> Outcome:
     error = broken.__cause__
     assert error is not None
-    known = isinstance(error, RmsuiteError | NotApplicable)
-    text = str(error) if known else f"{type(error).__name__}: {error}"
     return Outcome(
         phase=broken.phase,
-        error=text,
+        error=_reason(error),
         traceback="".join(traceback.format_exception(error)),
         skipped=isinstance(error, NotApplicable),
         output=output[-KEPT_OUTPUT:],
     )
+
+
+def _reason(error: BaseException) -> str:
+    try:
+        text = str(error)
+    except BaseException:  # noqa: BLE001 -- a stranger's wording may fail too
+        text = "its message cannot be made"
+    known = isinstance(error, RmsuiteError | NotApplicable)
+    return text or "no reason given" if known else f"{type(error).__name__}: {text}"

@@ -40,7 +40,7 @@ def write_pool(root: Path, name: str, human: bool, n_prompts: int = N_PROMPTS) -
         "prompt_id": prompt_id,
         "category": (np.arange(n_prompts) % 3).astype(np.uint8),
         "offsets": np.arange(0, n + 1, N_RESPONSES),
-        "response_id": np.array([b"r%d" % i for i in range(n)], "S14"),
+        "response_id": np.array([hashlib.sha256(b"toy response %d" % i).hexdigest()[:14] for i in range(n)], "S14"),
         "generator": np.zeros(n, np.uint8),
         "length": rng.integers(10, 500, n).astype(np.int32),
     }

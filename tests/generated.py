@@ -8,6 +8,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 
 from rmsuite import cli, plugins, results, tables
+from rmsuite.render import render
 from rmsuite.tasks import read_book
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -18,7 +19,7 @@ PAGES = ("README.md", "baselines/README.md", "tasks/README.md")
 
 def leaderboard() -> str:
     """The stored results as tables."""
-    return tables.render(tables.tables(results.read_all(STORED)), "markdown")
+    return render(tables.tables(results.read_all(STORED)), "markdown")
 
 
 def commands() -> str:

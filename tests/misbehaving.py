@@ -1,0 +1,194 @@
+"""A plugin of honest and of failing methods, for the tests of the harness: each failing method fails in one way."""
+
+import contextlib
+import faulthandler
+import os
+import signal
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from threadpoolctl import threadpool_info
+
+import rmsuite
+
+LOCK = threading.Lock()
+
+
+@dataclass
+class Honest:
+    """Uses all that it is given: pairs, random stream, embeddings. ``tag`` makes several of it."""
+
+    tag: int = 0
+
+    def fit(self, pairs, *, rng):
+        self.weights = pairs.differences().mean(axis=0) + 0.1 * rng.standard_normal(pairs.n_features)
+        return self
+
+    def reward(self, embeddings):
+        return embeddings @ self.weights
+
+
+class FirstFeature(Honest):
+    def reward(self, embeddings):
+        return embeddings[:, 0]
+
+
+class Threads(Honest):
+    def reward(self, embeddings):
+        pools = [pool["num_threads"] for pool in threadpool_info()]
+        return np.full(len(embeddings), max(pools) if pools else 0)
+
+
+@dataclass
+class Sleeping(Honest):
+    """Writes its process id to a file, then sleeps for two minutes."""
+
+    file: str = ""
+
+    def fit(self, pairs, *, rng):
+        Path(self.file).write_text(str(os.getpid()))
+        time.sleep(120)
+        return self
+
+
+class Printing(Honest):
+    def fit(self, pairs, *, rng):
+        print("beginning of fit\n" + "x" * 1_000_000 + "\nend of fit")  # noqa: T201
+        os.write(1, b"written by native code\n")
+        print("to standard error", file=sys.stderr)  # noqa: T201
+        print("past the redirection", file=sys.__stdout__, flush=True)
+        return super().fit(pairs, rng=rng)
+
+    def reward(self, embeddings):
+        print("in reward")  # noqa: T201
+        return super().reward(embeddings)
+
+
+class MuteError(Exception):
+    def __str__(self):
+        raise RuntimeError("no words")
+
+
+class MuteRefusal(rmsuite.NotApplicable):
+    def __str__(self):
+        raise RuntimeError("no words")
+
+
+class LockedError(Exception):
+    """Holds what cannot be pickled."""
+
+    def __init__(self):
+        super().__init__("holds a lock", LOCK)
+
+
+class StoppedError(BaseException):
+    """Not an Exception, as some libraries' signals are."""
+
+
+def failing(phase, action):
+    """Return a method whose ``phase`` runs ``action``, of the pairs or of the embeddings."""
+
+    class Failing(Honest):
+        def __init__(self):
+            super().__init__()
+            if phase == "make":
+                action(None)
+
+        def fit(self, pairs, *, rng):
+            if phase == "fit":
+                action(pairs)
+            return super().fit(pairs, rng=rng)
+
+        def reward(self, embeddings):
+            answer = action(embeddings) if phase == "reward" else None
+            return super().reward(embeddings) if answer is None else answer
+
+    return Failing
+
+
+def raising(kind, *arguments):
+    def action(given):
+        raise kind(*arguments)
+
+    return action
+
+
+def write(name):
+    def action(given):
+        array = given if name is None else getattr(given, name)
+        array[0] = 7
+
+    return action
+
+
+def write_below(pairs):
+    """Go behind the read-only flag, if numpy lets us."""
+    base = pairs.embeddings
+    while isinstance(base.base, np.ndarray):
+        base = base.base
+    with contextlib.suppress(ValueError):
+        base.flags.writeable = True
+        base[:] = 0
+    raise RuntimeError("went behind the flag")
+
+
+def first_not_finite(embeddings):
+    rewards = embeddings[:, 0].copy()
+    rewards[3] = np.nan
+    return rewards
+
+
+def endless_recursion(given):
+    return endless_recursion(given)
+
+
+FAILING = {
+    "fails-in-make": failing("make", raising(ValueError, "no such setting")),
+    "fails-in-fit": failing("fit", raising(ValueError, "cannot fit")),
+    "fails-in-reward": failing("reward", raising(ValueError, "cannot reward")),
+    "not-finite": failing("reward", first_not_finite),
+    "wrong-shape": failing("reward", lambda e: e[:, :1]),
+    "too-few": failing("reward", lambda e: e[1:, 0]),
+    "text": failing("reward", lambda e: np.array(["good"] * len(e))),
+    "complex": failing("reward", lambda e: e[:, 0] + 1j),
+    "objects": failing("reward", lambda e: [object()] * len(e)),
+    "ragged": failing("reward", lambda e: [[1.0], [1.0, 2.0]]),
+    "exits": failing("fit", raising(SystemExit, 3)),
+    "interrupts": failing("fit", raising(KeyboardInterrupt)),
+    "stops": failing("fit", raising(StoppedError, "stop")),
+    "recurses": failing("fit", endless_recursion),
+    "mute": failing("fit", raising(MuteError)),
+    "mute-refusal": failing("reward", raising(MuteRefusal)),
+    "locked": failing("fit", raising(LockedError)),
+    "dies": failing("fit", lambda pairs: os._exit(7)),
+    "dies-in-reward": failing("reward", lambda e: os._exit(7)),
+    "dies-in-make": failing("make", lambda nothing: os._exit(7)),
+    "segfault": failing("fit", lambda pairs: faulthandler._sigsegv()),
+    "killed": failing("reward", lambda e: os.kill(os.getpid(), signal.SIGKILL)),
+    "closes-output": failing("fit", lambda pairs: sys.stdout.close()),
+    "refuses": failing("fit", raising(rmsuite.NotApplicable, "needs attributes")),
+    "refuses-in-make": failing("make", raising(rmsuite.NotApplicable, "needs a licence")),
+    "refuses-in-reward": failing("reward", raising(rmsuite.NotApplicable, "too wide")),
+    "refuses-without-words": failing("fit", raising(rmsuite.NotApplicable)),
+    "writes-embeddings": failing("fit", write("embeddings")),
+    "writes-chosen": failing("fit", write("chosen")),
+    "writes-test": failing("reward", write(None)),
+    "writes-below": failing("fit", write_below),
+}
+
+
+@rmsuite.hookimpl
+def rmsuite_methods():
+    methods = [
+        rmsuite.Method(name="honest", make=Honest),
+        rmsuite.Method(name="first-feature", make=FirstFeature),
+        rmsuite.Method(name="threads", make=Threads),
+        rmsuite.Method(name="sleeping", make=Sleeping),
+        rmsuite.Method(name="printing", make=Printing),
+        rmsuite.Method(name="cannot-be-sent", make=lambda lock=LOCK: Honest()),
+    ]
+    return methods + [rmsuite.Method(name=name, make=make) for name, make in FAILING.items()]

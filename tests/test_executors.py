@@ -1,0 +1,139 @@
+"""Worker processes: one thread each, silent, and gone when the run is. Whoever runs a suite beside other work relies
+on it, and the bits of every result rely on the one thread.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+from running import alive, run, same_arrays
+
+from rmsuite import results
+from rmsuite.worker import KEPT_OUTPUT
+
+HERE = Path(__file__).parent
+
+
+def text_within(file: Path, seconds: float = 60) -> str:
+    """Wait until a file has text."""
+    deadline = time.monotonic() + seconds
+    while not (file.exists() and file.read_text()):
+        assert time.monotonic() < deadline, f"{file} was not written"
+        time.sleep(0.05)
+    return file.read_text()
+
+
+def assert_ends(pid: int, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while alive(pid):
+        assert time.monotonic() < deadline, f"process {pid} runs on"
+        time.sleep(0.05)
+
+
+def test_a_worker_has_one_blas_thread_whatever_the_environment_says(toy_root, tmp_path, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "2")
+    cell = run(toy_root, tmp_path / "home", ["threads"])["toy-gold@1", "threads", 0]
+    assert set(cell.arrays["rewards"]) == {1}
+
+
+def test_what_a_method_prints_is_recorded_and_does_not_reach_standard_output(toy_root, tmp_path, capfd):
+    cell = run(toy_root, tmp_path / "home", ["printing"])["toy-gold@1", "printing", 0]
+    assert cell.status == "ok"
+    assert cell.output.endswith("x\nend of fit\nto standard error\nin reward\n")
+    assert len(cell.output) <= 2 * KEPT_OUTPUT
+    assert capfd.readouterr().out == ""
+
+
+def test_a_stop_keeps_finished_cells_and_ends_busy_workers(toy_root, tmp_path):
+    """Ctrl-C while another slot is in the middle of a long fit: the run does not wait for it."""
+    note = tmp_path / "pid"
+
+    def stop(record):
+        if record.method == "honest":
+            text_within(note)
+            raise KeyboardInterrupt
+
+    home = tmp_path / "home"
+    with pytest.raises(KeyboardInterrupt):
+        run(toy_root, home, [f"sleeping[file={note}]", "honest"], n_jobs=2, on_cell=stop)
+    assert_ends(int(note.read_text()))
+    kept = {cell.method: cell for cell in results.read_all(home)}
+    assert set(kept) == {"honest", "random", "length", "embedding-norm", "shuffled-labels", "oracle"}
+    again = run(toy_root, tmp_path / "again", ["honest"])
+    assert all(same_arrays(kept[key[1]].arrays, cell.arrays) for key, cell in again.items())
+
+
+@pytest.mark.parametrize("after", [0, 3, 6])
+def test_a_stop_after_any_cell_leaves_the_cells_before_it_readable(toy_root, tmp_path, after):
+    seen = []
+
+    def stop(record):
+        seen.append(record)
+        if len(seen) > after:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(toy_root, tmp_path / "home", ["honest", "first-feature"], repetitions=2, on_cell=stop)
+    read = {(cell.method, cell.repetition) for cell in results.read_all(tmp_path / "home")}
+    assert read == {(record.method, record.repetition) for record in seen}
+
+
+def test_an_error_of_the_caller_ends_the_workers(toy_root, tmp_path):
+    note = tmp_path / "pid"
+
+    def fail(record):
+        if record.method == "honest":
+            text_within(note)
+            raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        run(toy_root, tmp_path / "home", [f"sleeping[file={note}]", "honest"], n_jobs=2, on_cell=fail)
+    assert_ends(int(note.read_text()))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a process cannot be killed so elsewhere")
+def test_workers_of_a_killed_run_end_by_themselves(toy_root, tmp_path):
+    note = tmp_path / "pid"
+    script = f"""
+        import sys
+        sys.path.insert(0, {str(HERE)!r})
+        from pathlib import Path
+        from running import run
+        run(Path({str(toy_root)!r}), Path({str(tmp_path / "home")!r}), ["sleeping[file={note}]"])
+    """
+    arguments = [sys.executable, "-c", textwrap.dedent(script)]
+    with subprocess.Popen(arguments, stderr=subprocess.DEVNULL) as process:
+        worker = int(text_within(note))
+        assert alive(worker)
+        process.kill()
+    assert_ends(worker)
+
+
+def test_a_worker_that_has_grown_keeps_its_fitted_model(toy_root, tmp_path, monkeypatch):
+    """loky ends a growing worker between two calls where psutil is installed; ``fit`` and ``reward`` are two calls."""
+    (tmp_path / "fake").mkdir()
+    (tmp_path / "fake" / "psutil.py").write_text(
+        textwrap.dedent("""
+            import collections, itertools, sys
+            Info = collections.namedtuple("Info", "rss")
+            grown = itertools.count(0, 10**12)
+
+            class Process:
+                def __init__(self, pid=None):
+                    pass
+
+                def memory_info(self):
+                    sys.modules["loky.process_executor"]._MEMORY_LEAK_CHECK_DELAY = -1  # check after every call
+                    return Info(next(grown))
+        """)
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "fake"))
+    cells = run(toy_root, tmp_path / "home", [f"honest[tag={i}]" for i in range(3)], names=("toy-gold", "toy-human"))
+    assert {cell.status for cell in cells.values()} == {"ok"}

@@ -1,0 +1,262 @@
+"""No result rests on a damaged or edited file. Whoever cites a number with a pool's hash relies on it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tomli_w
+from conftest import N_FEATURES, N_PROMPTS, N_RESPONSES, write_pool
+from running import loaded
+
+from rmsuite.errors import TaskError
+from rmsuite.pools import load_embeddings, load_pool, read_card
+
+N = N_PROMPTS * N_RESPONSES
+
+
+@pytest.fixture
+def gold_pool(tmp_path):
+    return write_pool(tmp_path, "gold-pool", human=False)
+
+
+@pytest.fixture
+def human_pool(tmp_path):
+    return write_pool(tmp_path, "human-pool", human=True)
+
+
+def reseal(folder: Path, **changes: object) -> None:
+    """Write the card anew, with the hashes of the files as they are: what a faulty recipe would leave."""
+    path = next(folder.glob("*.toml"))
+    digests = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in folder.glob("*.npy")}
+    card = {**read_card(path), "sha256": digests, **changes}
+    path.write_text(tomli_w.dumps({key: value for key, value in card.items() if value is not None}))
+
+
+def replace_column(folder: Path, name: str, column: np.ndarray) -> None:
+    np.save(folder / f"{name}.npy", column)
+    reseal(folder)
+
+
+def column(folder: Path, name: str) -> np.ndarray:
+    return np.load(folder / f"{name}.npy")
+
+
+def refusal(call, *arguments, who: Path) -> str:
+    """Return the message of the error that a call has to raise, which names the file or folder."""
+    with pytest.raises(TaskError) as error:
+        call(*arguments)
+    assert str(who) in error.value.who
+    assert all((error.value.expected, error.value.got, error.value.do))
+    return str(error.value)
+
+
+def test_a_whole_pool_is_loaded_as_its_files_say(gold_pool, human_pool):
+    pool, digest = load_pool(gold_pool)
+    assert digest == hashlib.sha256((gold_pool / "pool.toml").read_bytes()).hexdigest()
+    assert pool.name == "gold-pool"
+    assert pool.categories == ("a", "b", "c")
+    for name in ("prompt_id", "category", "offsets", "response_id", "generator", "length", "gold"):
+        np.testing.assert_array_equal(getattr(pool, name), column(gold_pool, name), strict=True)
+    np.testing.assert_array_equal(pool.prompt, np.repeat(np.arange(N_PROMPTS), N_RESPONSES))
+    assert pool.human_pairs is None
+    human, _ = load_pool(human_pool)
+    assert human.gold is None
+    np.testing.assert_array_equal(human.human_pairs, column(human_pool, "human_pairs"))
+
+
+def test_arrays_are_mapped_and_read_only(toy_root):
+    for task in loaded(toy_root, "toy-gold", "toy-human"):
+        pool = task.pool
+        columns = [pool.prompt_id, pool.category, pool.offsets, pool.response_id, pool.generator, pool.length]
+        columns += [array for array in (pool.gold, pool.human_pairs, task.embeddings.matrix) if array is not None]
+        assert len(columns) == 8
+        for array in columns:
+            assert isinstance(array, np.memmap)
+            assert not array.flags.writeable
+        with pytest.raises(ValueError, match="read-only"):
+            task.embeddings.matrix[0, 0] = 1
+
+
+FILES = ["prompt_id", "category", "offsets", "response_id", "generator", "length", "gold", "embeddings"]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_an_altered_byte_of_any_file_is_refused_by_its_name(gold_pool, name):
+    path = next(gold_pool.rglob(f"{name}.npy"))
+    whole = path.read_bytes()
+    for position in np.linspace(0, len(whole) - 1, 12).astype(int):
+        path.write_bytes(whole[:position] + bytes([whole[position] ^ 1]) + whole[position + 1 :])
+        message = refusal(_load_all, gold_pool, who=path)
+        assert "expected sha256" in message
+        assert "reinstall" in message
+    path.write_bytes(whole)
+    _load_all(gold_pool)
+
+
+def _load_all(folder):
+    load_pool(folder)
+    load_embeddings(folder, "toy-base", N)
+
+
+def test_an_altered_byte_of_human_pairs_is_refused(human_pool):
+    path = human_pool / "human_pairs.npy"
+    whole = bytearray(path.read_bytes())
+    whole[-1] ^= 1
+    path.write_bytes(whole)
+    refusal(load_pool, human_pool, who=path)
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("change", ["missing", "empty", "longer", "a folder"])
+def test_a_missing_or_other_file_is_refused_by_its_name(gold_pool, name, change):
+    path = next(gold_pool.rglob(f"{name}.npy"))
+    content = path.read_bytes()
+    path.unlink()
+    if change == "a folder":
+        path.mkdir()
+    elif change != "missing":
+        path.write_bytes(b"" if change == "empty" else content + b"\0")
+    assert ("got no file" in refusal(_load_all, gold_pool, who=path)) == (change in ("missing", "a folder"))
+
+
+def test_exchanged_files_are_refused(gold_pool):
+    """Each file is whole, but it is not the one that the card means."""
+    one, other = gold_pool / "generator.npy", gold_pool / "category.npy"
+    content = one.read_bytes()
+    one.write_bytes(other.read_bytes())
+    other.write_bytes(content)
+    refusal(load_pool, gold_pool, who=other)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_pickled_array_is_refused(gold_pool, name):
+    path = next(gold_pool.rglob(f"{name}.npy"))
+    np.save(path, np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    reseal(path.parent)
+    assert "without pickle" in refusal(_load_all, gold_pool, who=path)
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"\x93NUMPY\x01\x00"], ids=["empty", "text", "header only"])
+def test_a_file_that_holds_no_array_is_refused_even_if_its_hash_is_right(gold_pool, content):
+    (gold_pool / "length.npy").write_bytes(content)
+    reseal(gold_pool)
+    refusal(load_pool, gold_pool, who=gold_pool / "length.npy")
+
+
+@pytest.mark.parametrize("name", ["n_prompts", "n_responses"])
+@pytest.mark.parametrize("by", [-1, 1])
+def test_a_count_that_is_not_that_of_the_arrays_is_refused(gold_pool, name, by):
+    reseal(gold_pool, **{name: read_card(gold_pool / "pool.toml")[name] + by})
+    assert name in refusal(load_pool, gold_pool, who=gold_pool)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda offsets: offsets + 1,
+        lambda offsets: offsets[:-1],
+        lambda offsets: offsets[:0],
+        lambda offsets: np.append(offsets, offsets[-1]),
+        lambda offsets: np.append(offsets[:-1], offsets[-1] - 1),
+        lambda offsets: np.concatenate([offsets[:3], offsets[2:-1]]),
+        lambda offsets: np.concatenate([offsets[:1], offsets[3:1:-1], offsets[3:]])[: len(offsets)],
+        lambda offsets: offsets[:, None],
+    ],
+    ids=["shifted", "short", "empty", "long", "ends early", "an empty prompt", "falling", "two dimensions"],
+)
+def test_broken_offsets_are_refused(gold_pool, change):
+    replace_column(gold_pool, "offsets", change(column(gold_pool, "offsets")))
+    assert "offsets" in refusal(load_pool, gold_pool, who=gold_pool)
+
+
+@pytest.mark.parametrize("name", ["prompt_id", "response_id"])
+def test_an_id_that_is_there_twice_is_refused(gold_pool, name):
+    ids = column(gold_pool, name)
+    ids[-1] = ids[0]
+    replace_column(gold_pool, name, ids)
+    assert "twice" in refusal(load_pool, gold_pool, who=gold_pool)
+
+
+@pytest.mark.parametrize("name", ["category", "generator", "length", "gold"])
+@pytest.mark.parametrize("change", [lambda c: c[:-1], lambda c: c[:, None], lambda c: c[0]], ids=["short", "2d", "0d"])
+def test_a_column_of_another_shape_is_refused(gold_pool, name, change):
+    replace_column(gold_pool, name, np.asarray(change(column(gold_pool, name))))
+    assert f"column {name} of shape" in refusal(load_pool, gold_pool, who=gold_pool)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_gold_that_is_not_finite_is_refused(gold_pool, value):
+    gold = column(gold_pool, "gold")
+    gold[5] = value
+    replace_column(gold_pool, "gold", gold)
+    assert "finite gold" in refusal(load_pool, gold_pool, who=gold_pool)
+
+
+def test_a_category_that_the_card_does_not_name_is_refused(gold_pool):
+    reseal(gold_pool, categories=["a", "b"])
+    assert "categories 0 to 1" in refusal(load_pool, gold_pool, who=gold_pool)
+
+
+@pytest.mark.parametrize(
+    "pairs",
+    [[[0, N_RESPONSES]], [[0, 0]], [[0, N]], [[-1, 0]], [[0, 1, 2]], [0, 1]],
+    ids=["two prompts", "one row twice", "beyond the end", "negative", "three columns", "one dimension"],
+)
+def test_human_pairs_that_are_none_are_refused(human_pool, pairs):
+    replace_column(human_pool, "human_pairs", np.array(pairs))
+    assert "human pairs" in refusal(load_pool, human_pool, who=human_pool)
+
+
+@pytest.mark.parametrize("shape", [(N - 1, N_FEATURES), (N + 1, N_FEATURES), (N,), (N, N_FEATURES, 1), (N_FEATURES, N)])
+def test_embeddings_that_are_not_aligned_with_the_pool_are_refused(gold_pool, shape):
+    home = gold_pool / "embeddings" / "toy-base"
+    replace_column(home, "embeddings", np.ones(shape, np.float16))
+    assert f"shape {shape}" in refusal(load_embeddings, gold_pool, "toy-base", N, who=home)
+
+
+def test_an_unknown_base_model_is_refused(gold_pool):
+    assert "No such file" in refusal(load_embeddings, gold_pool, "other-base", N, who=gold_pool)
+
+
+@pytest.mark.parametrize("content", [b"name = ", b"= 3", b"\xff\xfe\x00", b"[[", None])
+def test_a_card_that_is_no_toml_is_refused(gold_pool, content):
+    card = gold_pool / "pool.toml"
+    if content is None:
+        card.unlink()
+    else:
+        card.write_bytes(content)
+    refusal(load_pool, gold_pool, who=card)
+
+
+@pytest.mark.parametrize("version", [0, 2, "1", None])
+def test_an_unknown_format_is_refused(gold_pool, version):
+    reseal(gold_pool, format=version)
+    assert "format" in refusal(load_pool, gold_pool, who=gold_pool)
+
+
+@pytest.mark.parametrize("field", ["name", "categories", "n_prompts", "n_responses", "sha256"])
+def test_a_card_without_a_needed_field_is_refused(gold_pool, field):
+    reseal(gold_pool, **{field: None})
+    assert field in refusal(load_pool, gold_pool, who=gold_pool / "pool.toml")
+
+
+def test_an_embeddings_card_without_hashes_is_refused(gold_pool):
+    card = gold_pool / "embeddings" / "toy-base" / "embeddings.toml"
+    reseal(card.parent, sha256=None)
+    assert "sha256" in refusal(load_embeddings, gold_pool, "toy-base", N, who=card)
+
+
+def test_a_file_that_is_not_on_the_card_is_not_read(human_pool):
+    """Gold that somebody put beside the pool does not make it a pool with gold."""
+    np.save(human_pool / "gold.npy", np.zeros(N, np.float32))
+    assert load_pool(human_pool)[0].gold is None
+
+
+@pytest.mark.skipif(not hasattr(os, "symlink"), reason="needs links")
+def test_a_linked_pool_is_the_same_pool(gold_pool, tmp_path):
+    (tmp_path / "elsewhere").symlink_to(gold_pool)
+    assert load_pool(tmp_path / "elsewhere")[1] == load_pool(gold_pool)[1]

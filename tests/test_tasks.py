@@ -1,0 +1,148 @@
+"""Cards say what they mean, or are refused. Whoever writes a task relies on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import SUITE, TASK, write_root
+from running import loaded
+
+from rmsuite.errors import TaskError, UnknownNameError
+from rmsuite.tasks import read_book
+
+GOOD = TASK.format(name="mine", pool="gold-pool", annotator="perfect", pairs=4, columns='"pair-accuracy"')
+
+
+def add(root: Path, text: str, kind: str = "tasks") -> Path:
+    path = root / kind / "mine.toml"
+    path.write_text(text)
+    return path
+
+
+def refusal(root: Path, path: Path) -> str:
+    with pytest.raises(TaskError) as error:
+        read_book([root])
+    assert str(path) in error.value.who
+    assert all((error.value.expected, error.value.got, error.value.do))
+    return str(error.value)
+
+
+def test_cards_are_read_as_they_are_written(toy_root):
+    book = read_book([toy_root])
+    assert set(book.tasks) == {"toy-gold", "toy-human"}
+    task = book.task("toy-gold")
+    assert (task.label, task.pool, task.pairs_per_prompt) == ("toy-gold@1", "gold-pool", 4)
+    assert task.columns == ("pair-accuracy", "spearman")
+    assert task.pool_folder == toy_root / "pools" / "gold-pool"
+    assert book.suite("default").tasks == ("toy-gold", "toy-human")
+    assert book.suite("default").repetitions == 2
+
+
+FIELDS = ["name", "version", "question", "pool", "base_model", "annotator", "pairs_per_prompt", "columns"]
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_a_task_card_without_a_field_is_refused(toy_root, field):
+    text = "\n".join(line for line in GOOD.splitlines() if not line.startswith(f"{field} ="))
+    assert f"without ['{field}'], unknown []" in refusal(toy_root, add(toy_root, text))
+
+
+def test_a_task_card_with_an_unknown_field_is_refused(toy_root):
+    path = add(toy_root, GOOD + "pairs_pre_prompt = 3\n")
+    assert "without [], unknown ['pairs_pre_prompt']" in refusal(toy_root, path)
+
+
+@pytest.mark.parametrize("field", ["name", "summary", "tasks", "repetitions"])
+def test_a_suite_card_without_a_field_is_refused(toy_root, field):
+    text = "\n".join(line for line in SUITE.splitlines() if not line.startswith(f"{field} ="))
+    assert field in refusal(toy_root, add(toy_root, text, "suites"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("version = 1", 'version = "1"'),
+        ("version = 1", "version = 1.5"),
+        ("version = 1", "version = -1"),
+        ("pairs_per_prompt = 4", "pairs_per_prompt = -4"),
+        ('columns = ["pair-accuracy"]', 'columns = "pair-accuracy"'),
+        ('pool = "gold-pool"', "pool = 3"),
+        ('name = "mine"', 'name = "../mine"'),
+        ('name = "mine"', 'name = "my task"'),
+        ('name = "mine"', 'name = "mine|yours"'),
+        ('name = "mine"', "name = 3"),
+    ],
+)
+def test_a_field_of_the_wrong_kind_is_refused_by_its_name(toy_root, old, new):
+    assert old in GOOD
+    message = refusal(toy_root, add(toy_root, GOOD.replace(old, new)))
+    assert f"expected {old.partition(' = ')[0]} = " in message
+
+
+def test_a_malformed_card_is_refused(toy_root):
+    refusal(toy_root, add(toy_root, GOOD + "=\n"))
+
+
+def test_two_tasks_of_one_name_are_refused(toy_root):
+    path = add(toy_root, GOOD.replace('"mine"', '"toy-gold"'))
+    second = toy_root / "tasks" / "toy-gold.toml"
+    message = refusal(toy_root, second if second > path else path)
+    assert "'toy-gold' again" in message
+
+
+def test_two_tasks_of_one_name_in_two_packages_are_refused(toy_root, tmp_path):
+    other = write_root(tmp_path / "other-tasks")
+    with pytest.raises(TaskError, match="expected a new name, got 'toy-gold' again"):
+        read_book([toy_root, other])
+
+
+def test_two_suites_of_one_name_are_refused(toy_root):
+    assert "'default' again" in refusal(toy_root, add(toy_root, SUITE, "suites"))
+
+
+def test_an_unknown_task_or_suite_names_the_nearest(toy_root):
+    book = read_book([toy_root])
+    with pytest.raises(UnknownNameError, match=r"nearest is 'toy-gold'"):
+        book.task("toy-glod")
+    with pytest.raises(UnknownNameError, match=r"nearest is 'default'"):
+        book.suite("defualt")
+
+
+def test_the_order_of_packages_does_not_matter(toy_root, tmp_path):
+    (tmp_path / "empty").mkdir()
+    assert read_book([toy_root, tmp_path / "empty"]) == read_book([tmp_path / "empty", toy_root])
+
+
+@pytest.mark.parametrize("annotator", ["perfekt", "flip[rate=2]", "flip[rat=0.1]"])
+def test_an_annotator_that_does_not_exist_is_refused_at_loading(toy_root, annotator):
+    add(toy_root, GOOD.replace('"perfect"', f'"{annotator}"'))
+    with pytest.raises((TaskError, UnknownNameError)) as error:
+        read_book([toy_root]).task("mine").load()
+    assert error.value.do
+
+
+def test_the_signature_names_every_ingredient(toy_root):
+    first, second = (task.signature() for task in loaded(toy_root, "toy-gold", "toy-human"))
+    assert set(first) == {"task", "pool", "embeddings", "split", "annotator", "pairs"}
+    assert first["task"] == "toy-gold@1"
+    assert first["pairs"] == "within-prompt(4)"
+    assert second["pairs"] == "within-prompt(all)"
+    assert first["split"] == "prompt-hash-1(0.6/0.15/0.25)"
+    assert first["pool"] != second["pool"]
+
+
+def test_the_test_part_holds_whole_prompts_in_pool_order(toy_root):
+    for task in loaded(toy_root, "toy-gold", "toy-human"):
+        test, pool = task.test, task.pool
+        np.testing.assert_array_equal(test.rows, np.flatnonzero(np.isin(pool.prompt, task.parts["test"])))
+        np.testing.assert_array_equal(test.prompt_id, pool.prompt_id[task.parts["test"]])
+        np.testing.assert_array_equal(test.length, pool.length[test.rows])
+        np.testing.assert_array_equal(pool.prompt_id[pool.prompt[test.rows]], test.prompt_id[test.prompt])
+        if pool.gold is not None:
+            np.testing.assert_array_equal(test.gold, pool.gold[test.rows])
+        else:
+            pairs = np.column_stack([test.rows[test.chosen], test.rows[test.rejected]])
+            human = np.asarray(pool.human_pairs)
+            np.testing.assert_array_equal(pairs, human[np.isin(pool.prompt[human[:, 0]], task.parts["test"])])
