@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-import rmsuite_example
 import pytest
+import rmsuite_example
 
 from rmsuite import plugins
 from rmsuite.checks import CHECKS, Subject, examine, file_listing
