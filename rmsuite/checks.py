@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import pickle
 import random
@@ -9,9 +10,10 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import cloudpickle
@@ -20,7 +22,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from rmsuite import seeds, testing
 from rmsuite.data import PreferencePairs
-from rmsuite.errors import NotApplicable
+from rmsuite.errors import NotApplicable, describe
 from rmsuite.method import Configured, RewardModel
 
 HEAVY = ("jax", "lightgbm", "pandas", "sklearn", "tensorflow", "torch", "transformers", "xgboost")
@@ -82,7 +84,7 @@ def examine(check: Check, subject: Subject) -> Finding:
     except NotApplicable as reason:
         return Finding(check, "skipped", str(reason))
     except (Exception, SystemExit) as error:  # noqa: BLE001 -- a stranger's code may raise anything: a finding
-        return Finding(check, "failed", f"{type(error).__name__}: {error}", "make `fit` and `reward` run on toy data")
+        return Finding(check, "failed", describe(error), "make `fit` and `reward` run on toy data")
     return Finding(check, "passed")
 
 
@@ -176,9 +178,12 @@ def inputs_unmodified(subject: Subject) -> None:
     toy = testing.toy()
     model, embeddings = subject.configured.make(), toy.embeddings.copy()
     embeddings.flags.writeable = False
+    before = pickle.dumps((toy.pairs, embeddings))
     try:
         model.fit(toy.pairs, rng=_rng(0))
         model.reward(embeddings)
+        if pickle.dumps((toy.pairs, embeddings)) != before:
+            raise ValueError("it made a read-only array writable")
     except ValueError as error:
         if "read-only" not in str(error):
             raise
@@ -186,11 +191,30 @@ def inputs_unmodified(subject: Subject) -> None:
 
 
 def global_random_state(subject: Subject) -> None:
+    """Start from a state of the check's own: a method that seeds with a constant has left its usual state before."""
     toy = testing.toy()
-    before = pickle.dumps((np.random.get_state(legacy=True), random.getstate()))
-    _rewards(_fit(subject, toy.pairs), toy.embeddings)
-    if pickle.dumps((np.random.get_state(legacy=True), random.getstate())) != before:
+    with _own_random_state():
+        before = pickle.dumps(_random_state())
+        _rewards(_fit(subject, toy.pairs), toy.embeddings)
+        after = pickle.dumps(_random_state())
+    if after != before:
         raise Broken("numpy's or Python's global random state changed", "draw from the `rng` that `fit` is given")
+
+
+def _random_state() -> tuple[Any, Any]:
+    return np.random.get_state(legacy=True), random.getstate()
+
+
+@contextlib.contextmanager
+def _own_random_state() -> Iterator[None]:
+    kept = _random_state()
+    np.random.seed(20_250_204)  # a number that nobody else is likely to seed with
+    random.seed(20_250_204)
+    try:
+        yield
+    finally:
+        np.random.set_state(kept[0])
+        random.setstate(kept[1])
 
 
 def same_seed_same_bits(subject: Subject) -> None:
@@ -279,14 +303,15 @@ def light_listing(subject: Subject) -> None:
 def thread_limit(subject: Subject) -> None:
     """Count Python threads at work beside this one, and native pools that were widened, under a limit of one."""
     pairs, started, start = testing.toy().pairs, [], threading.Thread.start
+    _fit(subject, pairs)  # a package imported in `fit` loads its pools here, before they are limited
 
     def counted(thread: threading.Thread) -> None:
         started.append(thread)
         start(thread)
 
-    with mock.patch.object(threading.Thread, "start", counted):
+    with threadpool_limits(limits=1), mock.patch.object(threading.Thread, "start", counted):
         _fit(subject, pairs)
-    widest = max((pool["num_threads"] for pool in threadpool_info()), default=1)
+        widest = max((pool["num_threads"] for pool in threadpool_info()), default=1)
     if len(started) > 1 or widest > 1:
         evidence = f"{len(started)} threads started, native pools up to {widest} wide, under a limit of 1"
         raise Broken(evidence, "leave threads to the harness: it runs cells side by side")

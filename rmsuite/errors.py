@@ -61,6 +61,22 @@ class NotApplicable(Exception):  # noqa: N818 -- a refusal, not an error: "not f
     """A method raises this to say that it cannot do a task; the cell is recorded as skipped, with the reason."""
 
 
+def describe(error: BaseException) -> str:
+    """Return one line for an exception of a stranger's code, whose own wording may fail too.
+
+    Examples
+    --------
+    >>> describe(ValueError("no"))
+    'ValueError: no'
+    """
+    try:
+        text = str(error)
+    except BaseException:  # noqa: BLE001 -- an exception whose message raises is still to be reported
+        text = "its message cannot be made"
+    known = isinstance(error, RmsuiteError | NotApplicable)
+    return text or "no reason given" if known else f"{type(error).__name__}: {text}"
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str], do: str) -> UnknownNameError:
     """Word the error for a name that does not exist: the nearest and the known names.
 

@@ -22,7 +22,7 @@ import numpy as np
 from rmsuite import seeds
 from rmsuite.arrays import as_rewards, frozen
 from rmsuite.data import PreferencePairs
-from rmsuite.errors import NotApplicable, RmsuiteError
+from rmsuite.errors import NotApplicable, describe
 from rmsuite.method import Configured, RewardModel
 
 Phase = Literal["make", "fit", "reward", "worker"]
@@ -154,17 +154,8 @@ def _failure(broken: _Broken, output: str) -> Outcome:
     assert error is not None
     return Outcome(
         phase=broken.phase,
-        error=_reason(error),
+        error=describe(error),
         traceback="".join(traceback.format_exception(error)),
         skipped=isinstance(error, NotApplicable),
         output=output[-KEPT_OUTPUT:],
     )
-
-
-def _reason(error: BaseException) -> str:
-    try:
-        text = str(error)
-    except BaseException:  # noqa: BLE001 -- a stranger's wording may fail too
-        text = "its message cannot be made"
-    known = isinstance(error, RmsuiteError | NotApplicable)
-    return text or "no reason given" if known else f"{type(error).__name__}: {text}"
