@@ -20,13 +20,8 @@ KINDS = ("methods", "tasks", "suites", "metrics", "annotators")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    options = parser().parse_args(arguments)
-    from rmsuite.commands import COMMANDS  # here, so that help needs neither scipy nor a plugin
-
     try:
-        code = COMMANDS[options.command](options)
-        sys.stdout.flush()  # here, so that a closed pipe is met here
-        return code
+        return _carry_out(arguments)
     except RmsuiteError as error:
         print(f"rmsuite: {error}", file=sys.stderr)
         return 2
@@ -36,6 +31,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _carry_out(arguments: Sequence[str] | None) -> int:
+    try:
+        options = parser().parse_args(arguments)
+        from rmsuite.commands import COMMANDS  # here, so that help needs neither scipy nor a plugin
+
+        return COMMANDS[options.command](options)
+    finally:
+        sys.stdout.flush()  # not at the end of Python, where a closed pipe could not be met
 
 
 def parser() -> argparse.ArgumentParser:

@@ -101,7 +101,7 @@ def table(options: Namespace) -> int:
     known = {record.task.partition("@")[0] for record in records}
     for name in options.task or ():
         if name not in known:
-            raise unknown_name("task", name, known, f"see the folders in {options.output}")
+            raise unknown_name("task", name, known, f"see the folders in {str(options.output)!r}")
     asked = [record for record in records if record.task.partition("@")[0] in (options.task or known)]
     with threadpool_limits(limits=1):
         _print_tables(_catalogue(options), options, asked, {record.task for record in asked})
@@ -181,9 +181,10 @@ def info(options: Namespace) -> int:
 
 def _info_method(catalogue: Catalogue, name: str) -> dict[str, Any]:
     plugin, method = catalogue.owned(name)
-    parameters = {f"  {key}": "(required)" if value is ... else value for key, value in method.defaults().items()}
+    defaults = {key: "(required)" if value is ... else repr(value) for key, value in method.defaults().items()}
+    parameters = {f"parameter {key}": value for key, value in defaults.items()} or {"parameters": "none"}
     facts = {"method": name, "summary": method.summary, "reference": method.reference, "plugin": plugin.origin}
-    return {**facts, "parameters": "" if parameters else "none", **parameters}
+    return {**facts, **parameters}
 
 
 def _info_task(task: Task) -> dict[str, Any]:

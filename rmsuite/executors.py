@@ -1,4 +1,4 @@
-"""Run jobs in local worker processes. Each slot has one process of its own: a crash costs the job that ran in it."""
+"""Run jobs in local worker processes, each in one of its own: a crash costs the job that ran in it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import wait
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -19,7 +18,7 @@ from loky.process_executor import ProcessPoolExecutor, TerminatedWorkerError
 from rmsuite import worker
 from rmsuite.data import PreferencePairs
 from rmsuite.method import Configured
-from rmsuite.worker import Outcome, Seed
+from rmsuite.worker import Outcome
 
 # One thread: the number of threads decides the order of sums, and with it the last bits of a result.
 ONE_THREAD = dict.fromkeys(
@@ -39,8 +38,8 @@ class Job(Protocol):
         ...
 
     @property
-    def seed(self) -> Seed:
-        """The axes of its random stream."""
+    def seed(self) -> int:
+        """What its random stream begins with."""
         ...
 
     @property
@@ -93,28 +92,28 @@ class Local:
         done: queue.Queue[tuple[J, Outcome] | BaseException | None],
         stop: threading.Event,
     ) -> None:
-        """Take jobs until there are none or the run is stopped; a fresh process replaces one that failed."""
-        process = self._process()
+        """Take jobs until there are none or the run is stopped."""
         try:
             while not stop.is_set():
                 with lock:
                     job = next(jobs, None)
                 if job is None:
                     break
-                outcome = _run(process, job, stop)
-                if outcome.phase == "worker":
-                    process.shutdown(kill_workers=True)
-                    process = self._process()
-                done.put((job, outcome))
+                done.put((job, self._outcome(job, stop)))
         except BaseException as error:  # noqa: BLE001 -- handed to the main thread, which raises it
             done.put(error)
         finally:
-            process.shutdown(kill_workers=True)
             done.put(None)
 
-    def _process(self) -> ProcessPoolExecutor:
-        setup = partial(worker.prepare, os.getpid(), tuple(map(str, self.forbidden)), self.loaders)
-        return ProcessPoolExecutor(max_workers=1, initializer=setup, env=ONE_THREAD | NO_RECYCLING, timeout=None)
+    def _outcome(self, job: Job, stop: threading.Event) -> Outcome:
+        """Run one job in a process of its own: what a method leaves behind in its process meets no other cell."""
+        process = ProcessPoolExecutor(max_workers=1, env=ONE_THREAD | NO_RECYCLING, timeout=None)
+        setup = os.getpid(), tuple(map(str, self.forbidden)), self.loaders
+        try:
+            prepared = _call(process, stop, worker.prepare, *setup)
+            return prepared if prepared.phase else _run(process, job, stop)
+        finally:
+            process.shutdown(kill_workers=True)
 
 
 def _until_all_slots_end(

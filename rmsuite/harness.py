@@ -21,7 +21,7 @@ from rmsuite.metrics import applicable
 from rmsuite.pairing import LabelledPairs, labelled_pairs
 from rmsuite.results import CellRecord
 from rmsuite.tasks import LoadedTask
-from rmsuite.worker import Outcome, Seed
+from rmsuite.worker import Outcome
 
 
 @dataclass(frozen=True)
@@ -120,9 +120,10 @@ class Job:
         return self.entrant.configured
 
     @property
-    def seed(self) -> Seed:
-        """The axes of the method's random stream."""
-        return Seed(self.setting.root_seed, self.setting.task.card.label, self.setting.repetition)
+    def seed(self) -> int:
+        """What the method's random stream begins with; the root seed would tell the order of test embeddings too."""
+        task, repetition = self.setting.task.card.label, self.setting.repetition
+        return seeds.seed(self.setting.root_seed, "method", task=task, repetition=repetition)
 
     @property
     def pairs(self) -> PreferencePairs:
@@ -207,15 +208,16 @@ def method_cell(job: Job, outcome: Outcome) -> CellRecord:
         )
     rewards = np.empty(len(outcome.rewards))
     rewards[setting.test_order] = outcome.rewards
-    notes = ("all rewards are equal",) if np.ptp(rewards) == 0 else ()
+    notes = ("all rewards are equal",) if (rewards == rewards[0]).all() else ()
     return CellRecord(**identity, status="ok", notes=notes, arrays=measured(setting.task.test, rewards))
 
 
 def measured(test: TestSet, rewards: np.ndarray) -> dict[str, np.ndarray]:
     """Return rewards, and each metric's values and weights by prompt."""
     arrays = {"rewards": rewards}
-    for metric in applicable(test):
-        arrays[metric.name], arrays[f"{metric.name}/weight"] = metric.per_prompt(test, rewards)
+    with np.errstate(over="ignore"):  # the difference of two huge rewards is infinite, and has the right sign
+        for metric in applicable(test):
+            arrays[metric.name], arrays[f"{metric.name}/weight"] = metric.per_prompt(test, rewards)
     return arrays
 
 

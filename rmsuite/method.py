@@ -56,15 +56,16 @@ class Method:
         if not isinstance(self.name, str) or not NAME.fullmatch(self.name):
             expected = "lower-case letters, digits and hyphens"
             raise PluginError(who=who, expected=expected, got=repr(self.name), do="rename the method")
-        try:
-            inspect.signature(self.make)
-        except (TypeError, ValueError) as error:
+        if not callable(self.make):
             do = "give the class itself, or a function that returns a fresh model"
-            raise PluginError(who=who, expected="a callable `make`", got=str(error), do=do) from None
+            raise PluginError(who=who, expected="a callable `make`", got=repr(self.make), do=do)
 
     def defaults(self) -> dict[str, Any]:
         """Return the parameters with their defaults; a parameter without one is given as ``...``."""
-        parameters = inspect.signature(self.make).parameters.values()
+        try:
+            parameters = inspect.signature(self.make).parameters.values()
+        except ValueError:  # a builtin without a signature: nobody knows its parameters
+            return {}
         named = [p for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
         return {p.name: ... if p.default is p.empty else p.default for p in named}
 

@@ -122,11 +122,9 @@ def load(files: Iterable[Path] = (), objects: Mapping[str, Any] | None = None, i
     plugins = _without_doubles([_plugin(source) for source in [*asked, *(_installed() if installed else ())]])
     for plugin in plugins:
         if plugin.problem and plugin.origin in {source.origin for source in asked}:
-            do = "mend the plugin, or install what it needs"
-            got = plugin.problem.rstrip(".")
-            raise PluginError(
-                who=f"plugin {plugin.name!r} ({plugin.origin})", expected="a usable plugin", got=got, do=do
-            )
+            got, _, do = plugin.problem.rstrip(".").partition(". Do: ")
+            who, do = f"plugin {plugin.name!r} ({plugin.origin})", do or "mend the plugin, or install what it needs"
+            raise PluginError(who=who, expected="a usable plugin", got=got, do=do)
     return Catalogue(tuple(sorted(plugins, key=lambda p: (p.name, p.origin))), paths)
 
 
@@ -171,7 +169,9 @@ def _installed() -> list[_Source]:
 
 
 def _distribution(entry: EntryPoint) -> str:
-    return f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.value
+    if entry.dist is None or not {"Name", "Version"} <= set(entry.dist.metadata):
+        return entry.value
+    return f"{entry.dist.name} {entry.dist.version}"
 
 
 def _plugin(source: _Source) -> Plugin:

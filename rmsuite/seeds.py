@@ -24,5 +24,15 @@ def generator(root: int, purpose: Purpose, **axes: str | int) -> np.random.Gener
     >>> generator(0, "pairs", task="toy", repetition=1).integers(1000, size=3).tolist()
     [175, 603, 449]
     """
+    return stream(seed(root, purpose, **axes))
+
+
+def seed(root: int, purpose: Purpose, **axes: str | int) -> int:
+    """Return the seed of one stream; it shows neither the root nor the seed of another stream."""
     name = json.dumps([root, purpose, sorted(axes.items())])
-    return np.random.Generator(np.random.PCG64(int.from_bytes(hashlib.sha256(name.encode()).digest(), "big")))
+    return int.from_bytes(hashlib.sha256(name.encode()).digest(), "big")
+
+
+def stream(seed: int) -> np.random.Generator:
+    """Return the generator that a seed begins."""
+    return np.random.Generator(np.random.PCG64(seed))

@@ -42,19 +42,6 @@ class Outcome:
     output: str = ""
 
 
-@dataclass(frozen=True)
-class Seed:
-    """The axes of a method's random stream; the method itself is not one of them."""
-
-    root: int
-    task: str
-    repetition: int
-
-    def generator(self) -> np.random.Generator:
-        """Return the stream."""
-        return seeds.generator(self.root, "method", task=self.task, repetition=self.repetition)
-
-
 class _Broken(Exception):  # noqa: N818 -- carries an error, is none
     """Carries the phase in which a stranger's code failed."""
 
@@ -66,13 +53,14 @@ class _Broken(Exception):  # noqa: N818 -- carries an error, is none
 _fitted: list[RewardModel] = []
 
 
-def prepare(parent: int, forbidden: tuple[str, ...], loaders: tuple[Callable[[], object], ...]) -> None:
+def prepare(parent: int, forbidden: tuple[str, ...], loaders: tuple[Callable[[], object], ...]) -> Outcome:
     """Set up a fresh process: bind it to its parent, refuse the files that hold gold, then load plugin files."""
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     os.dup2(2, 1)  # standard output is for the parent's tables; what native code prints goes to standard error
     guard(parent, forbidden)
     for load in loaders:
         load()
+    return Outcome()
 
 
 def _end_with(parent: int) -> None:
@@ -103,7 +91,7 @@ def guard(parent: int, forbidden: tuple[str, ...]) -> None:
     sys.addaudithook(hook)
 
 
-def fit(configured: Configured, pairs: PreferencePairs, seed: Seed) -> Outcome:
+def fit(configured: Configured, pairs: PreferencePairs, seed: int) -> Outcome:
     """Make and fit a fresh model, and keep it in this process for ``reward``."""
     _fitted.clear()
     with _output() as output:
@@ -112,7 +100,7 @@ def fit(configured: Configured, pairs: PreferencePairs, seed: Seed) -> Outcome:
                 model = configured.make()
             start = time.perf_counter()
             with _phase("fit"):
-                model.fit(pairs, rng=seed.generator())
+                model.fit(pairs, rng=seeds.stream(seed))
             seconds = time.perf_counter() - start
         except _Broken as broken:
             return _failure(broken, output.getvalue())

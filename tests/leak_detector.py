@@ -64,6 +64,7 @@ def find(found: dict[str, Any], secrets: Secrets) -> set[str]:
     checks = {
         "gold": _has_gold(found, secrets),
         "ids": _has_ids(found["block"], secrets.ids),
+        "root seed": str(secrets.setting.root_seed).encode() in found["block"],
         "rows": _has_rows(found["arrays"], secrets.rows),
         "test embeddings": found["phase"] == "fit" and _has_embeddings(found, secrets.embeddings),
         "pool order": found["phase"] == "reward" and _in_pool_order(found["arrays"], secrets.embeddings),

@@ -37,6 +37,14 @@ class FirstFeature(Honest):
         return embeddings[:, 0]
 
 
+@dataclass
+class Scaled(Honest):
+    scale: float = 1.0
+
+    def reward(self, embeddings):
+        return np.tanh(embeddings[:, 0].astype(np.float64)) * self.scale
+
+
 class Threads(Honest):
     def reward(self, embeddings):
         pools = [pool["num_threads"] for pool in threadpool_info()]
@@ -45,13 +53,14 @@ class Threads(Honest):
 
 @dataclass
 class Sleeping(Honest):
-    """Writes its process id to a file, then sleeps for two minutes."""
+    """Writes its process id to a file, sleeps for two minutes, and writes that it was not woken before."""
 
     file: str = ""
 
     def fit(self, pairs, *, rng):
         Path(self.file).write_text(str(os.getpid()))
         time.sleep(120)
+        Path(self.file).write_text("slept to the end")
         return self
 
 
@@ -186,6 +195,7 @@ def rmsuite_methods():
     methods = [
         rmsuite.Method(name="honest", make=Honest),
         rmsuite.Method(name="first-feature", make=FirstFeature),
+        rmsuite.Method(name="scaled", make=Scaled),
         rmsuite.Method(name="threads", make=Threads),
         rmsuite.Method(name="sleeping", make=Sleeping),
         rmsuite.Method(name="printing", make=Printing),

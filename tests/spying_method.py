@@ -56,7 +56,7 @@ def local_values(frame):
 
 
 def find():
-    """Return all arrays, lists of numbers as arrays, single floats, and all text and bytes as one block."""
+    """Return arrays (lists of numbers too), single floats, and all text, bytes and large numbers as one block."""
     arrays, floats, block = [], [], []
     for thing in reachable():
         kind = type(thing)
@@ -68,6 +68,8 @@ def find():
             arrays.append(np.array(thing, dtype=np.float64))
         elif issubclass(kind, float | np.floating):
             floats.append(float(thing))
+        elif kind is int and thing > 2**16:
+            block.append(str(thing).encode())
         elif kind is str:
             block.append(thing.encode("utf-8", "replace"))
         elif kind in (bytes, bytearray, memoryview):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from conftest import write_root
 from misbehaving import FAILING
@@ -142,3 +143,13 @@ def test_constant_rewards_are_noted(root, tmp_path):
     cells = run(root, tmp_path / "home", ["threads", "first-feature"])
     assert cells["toy-gold@1", "threads", 0].notes == ("all rewards are equal",)
     assert cells["toy-gold@1", "first-feature", 0].notes == ()
+
+
+def test_huge_rewards_are_compared_like_any_others(root, tmp_path):
+    """Their differences overflow; warnings are errors here, and would end the run."""
+    cells = run(root, tmp_path / "home", ["scaled", f"scaled[scale={2.0**1023}]"], names=("toy-gold", "toy-human"))
+    for task in ("toy-gold@1", "toy-human@1"):
+        plain, huge = (dict(cells[task, name, 0].arrays) for name in ("scaled", f"scaled[scale={2.0**1023}]"))
+        assert np.abs(huge.pop("rewards")).max() > 1e307
+        del plain["rewards"]
+        assert same_arrays(plain, huge)

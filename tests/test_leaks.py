@@ -22,6 +22,7 @@ from rmsuite.data import PreferencePairs
 from rmsuite.method import Configured
 
 FIELDS = ["embeddings", "chosen", "rejected", "prompt", "category", "validation"]
+ROOT_SEED = 7_318_008_551  # none that is in a process by chance; it would tell the order of test embeddings
 CASES = [(task, repetition) for task in ("toy-gold", "toy-human") for repetition in range(2)]
 
 
@@ -37,10 +38,10 @@ def spy(root, folder, tasks, repetitions, *, guarded=True, parameters=None, targ
     (entrant,) = entrants(plugin, ["spy"])
     entrant = dataclasses.replace(entrant, configured=Configured(entrant.configured.method, parameters or {}))
     cards, workers = loaded(root, *tasks), executor(plugin, [root, home] if guarded else [])
-    records = harness.run(cards, [entrant], repetitions, 0, workers, home)
+    records = harness.run(cards, [entrant], repetitions, ROOT_SEED, workers, home)
     assert [record.error for record in records if record.status != "ok"] == []
     reports = [pickle.loads(path.read_bytes()) for path in sorted(folder.glob("*.found"))]
-    secrets = [Secrets(setting) for card in cards for setting in settings(card, repetitions)]
+    secrets = [Secrets(setting) for card in cards for setting in settings(card, repetitions, ROOT_SEED)]
     assert len(reports) == 2 * len(secrets)
     return reports, secrets
 
@@ -172,7 +173,7 @@ pairs_of = harness.Setting._pairs
 
 
 def secret_parameters(task):
-    setting = settings(task, 1)[0]
+    setting = settings(task, 1, ROOT_SEED)[0]
     pool, test = task.pool, task.test
     shuffled = None if test.gold is None else test.gold[setting.test_order]
     return {
@@ -184,6 +185,7 @@ def secret_parameters(task):
         "gold among its ranks": ("gold", lambda: np.column_stack([np.argsort(pool.gold), pool.gold])),
         "prompt ids": ("ids", lambda: pool.prompt_id),
         "one response id in a text": ("ids", lambda: f"see {pool.response_id[3].decode()}!"),
+        "the root seed": ("root seed", lambda: ROOT_SEED),
         "test rows": ("rows", lambda: test.rows.astype(np.int32)),
         "the shuffled order": ("rows", lambda: setting.test_order.tolist()),
         "test embeddings": ("test embeddings", lambda: task.embeddings.matrix[test.rows[:3]]),
@@ -200,6 +202,7 @@ SECRETS = [
     "gold among its ranks",
     "prompt ids",
     "one response id in a text",
+    "the root seed",
     "test rows",
     "the shuffled order",
     "test embeddings",

@@ -141,6 +141,32 @@ def test_until_a_new_cell_is_complete_the_old_one_stays(tmp_path, monkeypatch, s
     assert same_arrays(results.read(path).arrays, make_cell(seed=1).arrays)
 
 
+@pytest.mark.parametrize("first", [True, False], ids=["first write", "second write"])
+@pytest.mark.parametrize("file", ["record", "arrays"])
+def test_a_write_that_stops_in_the_middle_of_a_file_leaves_what_was_there(tmp_path, monkeypatch, file, first):
+    if not first:
+        results.write(tmp_path, make_cell(seed=0))
+
+    def half_of_the_record(path, text, **options):
+        path.write_bytes(text[: len(text) // 2].encode())
+        raise KeyboardInterrupt
+
+    def half_of_the_arrays(opened, **members):
+        opened.write(b"PK half")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        if file == "record":
+            patch.setattr(Path, "write_text", half_of_the_record)
+        else:
+            patch.setattr(np, "savez_compressed", half_of_the_arrays)
+        with pytest.raises(KeyboardInterrupt):
+            results.write(tmp_path, make_cell(seed=1))
+    seen = list(results.read_all(tmp_path))
+    assert len(seen) == (0 if first else 1)
+    assert all(same_arrays(cell.arrays, make_cell(seed=0).arrays) for cell in seen)
+
+
 def test_leftovers_of_a_killed_write_are_ignored(tmp_path):
     path = results.write(tmp_path, make_cell())
     for name in (".0.json.77", ".0.npz.77", ".1.json.78", "1-0123456789abcdef.npz", ".1.npz.78"):

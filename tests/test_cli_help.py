@@ -1,0 +1,160 @@
+"""What the help and the messages name exists and works. Whoever reads ``rmsuite --help`` relies on it."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from command_line import Toys, options, walk
+from plugin_files import source, write
+
+import rmsuite
+from rmsuite import cli, commands
+
+PACKAGE = Path(rmsuite.__file__).parent
+COMMANDS = dict(walk())
+# At least one command line for each command, and together every option of it.
+WORKING = {
+    "run": [
+        "-m good -t toy-gold --suite default -r 1 --seed 1 -j 1 -o out --format csv --no-stored",
+        "--method good --task toy-gold --repetitions 1 --jobs 2 --output out",
+    ],
+    "table": [
+        "-t toy-gold --format json --no-stored",
+        "-o rmsuite-results",
+        "--task toy-gold --output rmsuite-results",
+    ],
+    "check": ["good"],
+    "list": cli.KINDS,
+    "info": ["good", "toy-gold"],
+    "plugins": ["", "-v", "--verbose"],
+    "new": ["plugin mine --into there"],
+}
+
+
+@pytest.fixture
+def toys(tmp_path, toy_root, capfd, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    found = Toys(tmp_path, write(tmp_path / "toys.py", source("good", root=toy_root)), capfd)
+    found.install(monkeypatch)
+    return found
+
+
+def helps():
+    """The help text of the program and of each command."""
+    return {"": cli.parser().format_help(), **{name: command.format_help() for name, command in COMMANDS.items()}}
+
+
+def test_each_command_of_the_help_is_carried_out_and_has_a_line(toys):
+    assert set(COMMANDS) == set(commands.COMMANDS) == set(WORKING)
+    top = toys.bare("--help")
+    assert (top.code, top.err) == (0, "")
+    for name in COMMANDS:
+        assert re.search(rf"^ +{name} +\w+", top.out, re.MULTILINE), name
+        one = toys.bare(name, "--help")
+        assert (one.code, one.err) == (0, "")
+        assert one.out.startswith(f"usage: rmsuite {name} ")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_option_of_the_help_has_a_line_and_works(toys, name):
+    toys("run", "-m", "good", "-t", "toy-gold", "-r", "1")
+    lines = [line.split() for line in WORKING[name]]
+    for arguments in lines:
+        answer = toys.bare(name, *arguments) if name == "new" else toys(name, *arguments)
+        assert answer.code == 0, arguments
+        assert answer.out, arguments
+    used = {word for arguments in lines for word in arguments if word.startswith("-")} | {"--plugin"}
+    spelt = {text for action in COMMANDS[name]._actions for text in action.option_strings} - {"-h", "--help"}
+    assert spelt <= used
+    assert all(action.help for action in COMMANDS[name]._actions if action.option_strings)
+
+
+def strings(tree):
+    """The strings of a module; what is put into an f-string is written as X."""
+    if isinstance(tree, ast.JoinedStr):
+        yield "".join(part.value if isinstance(part, ast.Constant) else "X" for part in tree.values)
+    elif isinstance(tree, ast.Constant) and isinstance(tree.value, str):
+        yield tree.value
+    else:
+        for child in ast.iter_child_nodes(tree):
+            yield from strings(child)
+
+
+def mentioned():
+    """Texts that users read: help, every string of the package, the skeleton of a plugin."""
+    yield from helps().items()
+    for path in sorted(PACKAGE.rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        yield path.name, "\n".join(strings(tree))
+    for path in sorted((PACKAGE / "template").iterdir()):
+        yield path.name, path.read_text(encoding="utf-8")
+
+
+def test_every_command_and_option_that_a_text_mentions_exists():
+    known = set().union(*(options(command) for command in COMMANDS.values()), {"--help", "--version"})
+    seen = set()
+    for place, text in mentioned():
+        for command in re.findall(r"(?:`|^ *)rmsuite ([a-z][a-z-]*)", text, re.MULTILINE):
+            assert command in COMMANDS, f"{place} mentions `rmsuite {command}`"
+            seen.add(command)
+        for option in re.findall(r"(?<![\w-])--[a-z][a-z-]*", text):
+            assert option in known, f"{place} mentions {option}"
+    assert {"run", "check", "list", "info", "plugins"} <= seen
+
+
+def test_every_command_that_a_message_recommends_can_be_parsed():
+    recommended = {line for _, text in mentioned() for line in re.findall(r"(?<!`)`rmsuite ([^`]*)`", text)}
+    for line in recommended:
+        assert cli.parser().parse_args(line.split()).command
+    assert len(recommended) > 5
+
+
+def test_every_default_that_the_help_states_is_the_default():
+    for name, command in COMMANDS.items():
+        for action in command._actions:
+            stated = re.search(r"default: ([\w-]+)\)?$", action.help or "")
+            if stated and action.default is not None:
+                assert str(action.default) in (stated[1], "."), f"{name} {action.dest}"
+
+
+def program(*arguments, **options):
+    """Run the program as a user does, in a process of its own."""
+    environment = {**os.environ, "PYTHONWARNINGS": "error"}
+    command = [sys.executable, "-m", "rmsuite", *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120, **options)
+
+
+def test_the_program_says_its_version():
+    done = program("--version")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"rmsuite {rmsuite.__version__}\n", "")
+
+
+def test_the_program_runs_checks_and_fails_with_its_three_exit_codes(tmp_path, toy_root):
+    failing = source("good", "other", root=toy_root).replace("return self\n", "return 1 / (self.sign - 2)\n", 1)
+    (toy_root / "suites" / "default.toml").unlink()  # the installed one stands
+    plugin = ("--plugin", str(write(tmp_path / "toys.py", failing)))
+    run = ("run", *plugin, "-t", "toy-gold", "-r", "1", "-j", "1", "-o", str(tmp_path / "out"))
+    fine, failed, usage = (program(*run, "-m", m, cwd=tmp_path) for m in ("good", "other[sign=2]", "absent"))
+    assert [done.returncode for done in (fine, failed, usage)] == [0, 1, 2]
+    assert not any("Traceback" in done.stdout + done.stderr for done in (fine, failed, usage))
+    assert (fine.stderr, usage.stdout) == (f"Results: {tmp_path / 'out'}\n", "")
+    assert "ZeroDivisionError" in failed.stderr
+    assert failed.stdout.startswith("toy-gold@1\n")
+
+
+@pytest.mark.parametrize("arguments", [("list", "metrics"), ("--help",)])
+def test_a_reader_that_goes_away_early_is_no_error(arguments):
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "rmsuite", *arguments]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with os.fdopen(writer, "w") as pipe:
+        done = subprocess.run(command, env=environment, stdout=pipe, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
