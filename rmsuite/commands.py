@@ -14,7 +14,7 @@ from tabulate import tabulate
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from rmsuite import checks, harness, plugins, results, scaffold, tables
+from rmsuite import checks, harness, plugins, results, scaffold, signature, tables
 from rmsuite import tasks as cards
 from rmsuite.annotators import ANNOTATORS
 from rmsuite.controls import CONTROLS
@@ -175,8 +175,13 @@ def info(options: Namespace) -> int:
     known |= {name: lambda make=make: {"annotator": make.__doc__} for name, make in ANNOTATORS.items()}
     if options.name not in known:
         raise unknown_name("name", options.name, known, "see `rmsuite list methods` and its like")
-    print(tabulate(known[options.name]().items(), tablefmt="plain", disable_numparse=True))
+    rows = [[key, _listed(value)] for key, value in known[options.name]().items()]
+    print(tabulate(rows, tablefmt="plain", disable_numparse=True))
     return 0
+
+
+def _listed(value: Any) -> Any:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
 
 
 def _info_method(catalogue: Catalogue, name: str) -> dict[str, Any]:
@@ -192,8 +197,7 @@ def _info_task(task: Task) -> dict[str, Any]:
     shown = {k: v for k, v in loaded.pool_card.items() if k not in ("sha256", "generators", "format", "name")}
     shown["known_flaws"] = "\n".join(shown.get("known_flaws", ()))
     sizes = {f"{part} prompts": len(prompts) for part, prompts in loaded.parts.items()}
-    facts = _facts(task, "root", "columns")
-    return {**facts, "columns": ", ".join(task.columns), **shown, **sizes, "signature": loaded.signature()}
+    return {**_facts(task, "root"), **shown, **sizes, "signature": signature.write(loaded.signature())}
 
 
 def _facts(record: object, *hidden: str) -> dict[str, Any]:
