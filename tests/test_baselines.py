@@ -90,7 +90,9 @@ def test_the_order_and_the_number_of_copies_of_pairs_are_irrelevant(make):
 
 def embedded(embeddings: np.ndarray, chosen: list[int], rejected: list[int]) -> PreferencePairs:
     numbers = np.arange(len(chosen))
-    return PreferencePairs(embeddings.astype(np.float32), np.array(chosen), np.array(rejected), numbers, 0 * numbers)
+    return PreferencePairs(
+        embeddings.astype(np.float32), np.array(chosen, int), np.array(rejected, int), numbers, 0 * numbers
+    )
 
 
 def degenerate() -> dict[str, PreferencePairs]:
@@ -105,6 +107,7 @@ def degenerate() -> dict[str, PreferencePairs]:
         "contradicting pairs": embedded(normal((4, 6)), [0, 1, 2, 3], [1, 0, 3, 2]),
         "more features than pairs": embedded(normal((8, 60)), [0, 1, 2, 3], [4, 5, 6, 7]),
         "no validation": replace(testing.toy(n_prompts=10).pairs, validation=None),
+        "empty validation": replace(testing.toy(n_prompts=10).pairs, validation=embedded(normal((1, 16)), [], [])),
     }
 
 

@@ -120,7 +120,7 @@ class BradleyTerryMLP:
         for _ in range(self.epochs):
             self._epoch(train, pairs, layers, adam, rng)
             value, since = self._validation_loss(pairs.validation, layers), since + 1
-            if value < best or pairs.validation is None:
+            if value < best or not pairs.validation:
                 best, since, self.layers = value, 0, [layer.copy() for layer in layers]
             if since >= self.patience:
                 break
@@ -139,7 +139,7 @@ class BradleyTerryMLP:
             adam.step(layers, backward(layers, inputs, slope))
 
     def _validation_loss(self, pairs: PreferencePairs | None, layers: Layers) -> float:
-        if pairs is None:
+        if not pairs:
             return np.inf
         rewards, _ = forward(layers, self.scaling(pairs.embeddings, "bt-mlp"))
         return pair_loss(rewards, pairs.chosen, pairs.rejected)[0]
