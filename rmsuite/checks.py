@@ -114,8 +114,8 @@ def _rewards(model: RewardModel, embeddings: np.ndarray) -> np.ndarray:
 
 
 def _close(first: np.ndarray, second: np.ndarray, share: float) -> bool:
-    spread = float(np.std(first)) or 1.0
-    return first.shape == second.shape and bool(np.abs(first - second).max(initial=0.0) <= share * spread)
+    spread = float(np.nanstd(first)) or 1.0
+    return first.shape == second.shape and np.allclose(first, second, rtol=0, atol=share * spread, equal_nan=True)
 
 
 def fresh_objects(subject: Subject) -> None:
@@ -123,10 +123,8 @@ def fresh_objects(subject: Subject) -> None:
     first = _fit(subject, toy.pairs)
     before = _rewards(first, toy.embeddings)
     second = _fit(subject, testing.swapped(toy.pairs))
-    if first is second or not np.array_equal(before, _rewards(first, toy.embeddings)):
-        raise Broken(
-            "fitting a second object changed the first", "make a new object in `make`, keep no state in classes"
-        )
+    if first is second or not np.array_equal(before, _rewards(first, toy.embeddings), equal_nan=True):
+        raise Broken("fitting a second object changed the first", "make a new one in `make`, keep no state in classes")
 
 
 def fit_returns_self(subject: Subject) -> None:
@@ -221,9 +219,7 @@ def same_seed_same_bits(subject: Subject) -> None:
     toy = testing.toy()
     first, second = (_rewards(_fit(subject, toy.pairs), toy.embeddings) for _ in range(2))
     if first.tobytes() != second.tobytes():
-        raise Broken(
-            "two fits with one seed differ in their bits", "draw all randomness from `rng`; iterate over no set"
-        )
+        raise Broken("two fits with one seed differ in bits", "draw all randomness from `rng`; iterate over no set")
 
 
 def refit_forgets(subject: Subject) -> None:
@@ -238,7 +234,10 @@ def learns_separable(subject: Subject) -> None:
     toy = testing.toy()
     accuracy = toy.accuracy(_rewards(_fit(subject, toy.pairs), toy.embeddings))
     if accuracy <= 0.9:
-        raise Broken(f"accuracy {accuracy:.3f} on 600 separable pairs, expected over 0.9", "check signs and scales")
+        raise Broken(
+            f"accuracy {accuracy:.3f} on 600 separable pairs, expected over 0.9",
+            "check signs and scales (gold is linear here, and a very local method may miss it)",
+        )
 
 
 def swapped_labels(subject: Subject) -> None:

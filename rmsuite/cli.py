@@ -6,6 +6,7 @@ Exit codes: 0 fine, 1 a cell failed or a check did not pass, 2 usage, 130 stoppe
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ import rmsuite
 from rmsuite.errors import RmsuiteError
 
 DEFAULT_HOME = Path("rmsuite-results")
-KINDS = ("methods", "tasks", "suites", "metrics", "annotators")
+KINDS = ("methods", "tasks", "suites", "metrics", "annotators", "controls")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"rmsuite: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("rmsuite: stopped; finished cells are kept", file=sys.stderr)
+        print("rmsuite: stopped", file=sys.stderr)
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -35,6 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _carry_out(arguments: Sequence[str] | None) -> int:
     try:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="replace")  # a terminal without arrows gets question marks
         options = parser().parse_args(arguments)
         from rmsuite.commands import COMMANDS  # here, so that help needs neither scipy nor a plugin
 
@@ -78,11 +81,13 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         action="append",
         required=True,
         metavar="NAME",
-        help="a method, with parameters as in 'mine[hidden=128]' (repeatable)",
+        help="a method, with parameters as in 'mine[penalty=1.0]' (repeatable)",
     )
     command.add_argument("-t", "--task", action="append", metavar="NAME", help="a task of the suite (repeatable)")
     command.add_argument("--suite", default="default", metavar="NAME", help="which tasks (default: default)")
-    command.add_argument("-r", "--repetitions", type=_positive, metavar="N", help="default: the suite's")
+    command.add_argument(
+        "-r", "--repetitions", type=_positive, metavar="N", help="repetitions of each cell (default: the suite's)"
+    )
     command.add_argument("--seed", type=int, default=0, help="root of all random streams (default: 0)")
     command.add_argument("-j", "--jobs", type=_positive, metavar="N", help="cells at a time (default: one a core)")
     _add_output(command)
@@ -103,19 +108,20 @@ def _add_output(command: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help=f"results folder (default: {DEFAULT_HOME})",
     )
-    command.add_argument("--format", choices=("text", "markdown", "csv", "json"), default="text", help="default: text")
+    formats = ("text", "markdown", "csv", "json")
+    command.add_argument("--format", choices=formats, default="text", help="of the table (default: text)")
     command.add_argument("--no-stored", action="store_true", help="leave the stored baseline results out")
 
 
 def _add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = _add(commands, "check", "run the executable contract on a method")
-    command.add_argument("method", metavar="NAME", help="a method, with parameters as in 'mine[hidden=128]'")
+    command.add_argument("method", metavar="NAME", help="a method, with parameters as in 'mine[penalty=1.0]'")
 
 
 def _add_info(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = _add(commands, "list", "list what there is")
     command.add_argument("kind", choices=KINDS)
-    command = _add(commands, "info", "describe a method, task, suite, metric or annotator")
+    command = _add(commands, "info", "describe a method, task, suite, metric, annotator or control")
     command.add_argument("name", metavar="NAME")
 
 

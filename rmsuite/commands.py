@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,13 +21,13 @@ from rmsuite import checks, harness, plugins, results, scaffold, signature, tabl
 from rmsuite import tasks as cards
 from rmsuite.annotators import ANNOTATORS
 from rmsuite.controls import CONTROLS
-from rmsuite.errors import ResultsError, UnknownNameError, unknown_name
+from rmsuite.errors import PluginError, ResultsError, UnknownNameError, unknown_name
 from rmsuite.executors import Local
 from rmsuite.metrics import METRICS
 from rmsuite.plugins import Catalogue
 from rmsuite.render import render
 from rmsuite.results import CellRecord
-from rmsuite.tasks import Task, TaskBook
+from rmsuite.tasks import LoadedTask, Task, TaskBook
 
 
 def _catalogue(options: Namespace) -> Catalogue:
@@ -44,22 +47,37 @@ def run(options: Namespace) -> int:
     tasks = [book.task(name) for name in dict.fromkeys(options.task or suite.tasks)]
     loaded = [task.load() for task in tasks]
     repetitions = options.repetitions or suite.repetitions
+    _refuse_another_signature(loaded, options.seed, options.output)
     executor = _executor(catalogue, book, options)
     n_cells = len(loaded) * repetitions * (len(entrants) + len(CONTROLS))
-    with threadpool_limits(limits=1), _progress(n_cells) as bar:
-        records = harness.run(
-            loaded, entrants, repetitions, options.seed, executor, options.output, on_cell=lambda record: bar.update()
-        )
+    with threadpool_limits(limits=1):
+        with _progress(n_cells, options.output) as advance:
+            records = harness.run(
+                loaded, entrants, repetitions, options.seed, executor, options.output, on_cell=advance
+            )
         _print_tables(catalogue, options, records, {task.label for task in tasks})
     print(f"Results: {options.output}", file=sys.stderr)
-    return _report_failures(records)
+    return _report_failures(options.output, records)
+
+
+def _refuse_another_signature(loaded: Iterable[LoadedTask], seed: int, home: Path) -> None:
+    for task in loaded:
+        line = harness.signature_line(task, seed)
+        for other in results.signatures(home / task.card.label) - {line}:
+            parts = "; ".join(f"{k}: {a} against {b}" for k, (a, b) in signature.differences(other, line).items())
+            raise ResultsError(
+                who=f"results folder {home}",
+                expected=f"results of {task.card.label} with the signature of this run",
+                got=f"others ({parts})",
+                do="give another folder with --output, or delete this one",
+            )
 
 
 def _entrants(catalogue: Catalogue, names: Iterable[str]) -> list[harness.Entrant]:
     entrants = {}
     for text in names:
         plugin, configured = catalogue.configured(text)
-        entrants[configured.label] = harness.Entrant(configured, plugin.origin)
+        entrants[configured.label] = harness.Entrant(configured, plugin.source)
     clash = sorted({control.name for control in CONTROLS} & set(entrants))
     if clash:
         got = f"{clash[0]!r}, which is a control of every table"
@@ -80,16 +98,36 @@ def _forbidden(catalogue: Catalogue, book: TaskBook, output: Path) -> tuple[Path
     return tuple(sorted(pools | stored | {output / task.label for task in book.tasks.values()}))
 
 
-def _progress(total: int) -> Any:
-    return tqdm(total=total, unit="cell", leave=False, disable=not sys.stderr.isatty())
+@contextlib.contextmanager
+def _progress(total: int, home: Path) -> Iterator[Callable[[CellRecord], None]]:
+    count = 0
+    with tqdm(total=total, unit="cell", leave=False, disable=not sys.stderr.isatty()) as bar:
+
+        def advance(_record: CellRecord) -> None:
+            nonlocal count
+            count += 1
+            bar.update()
+
+        try:
+            yield advance
+        except KeyboardInterrupt:
+            bar.close()
+            kept = f"{count} of {total} cells are finished and kept in {home}; a new run starts over"
+            print(f"rmsuite: {kept}", file=sys.stderr)
+            raise
 
 
-def _report_failures(records: Sequence[CellRecord]) -> int:
-    failed = [record for record in records if record.status == "failed"]
-    for record in failed:
-        where = f"{record.method} on {record.task}, repetition {record.repetition}"
-        print(f"rmsuite: {where} failed in {record.phase}: {record.error}", file=sys.stderr)
-    return 1 if failed else 0
+def _report_failures(home: Path, records: Sequence[CellRecord]) -> int:
+    groups: dict[tuple[str, ...], list[CellRecord]] = {}
+    for record in records:
+        if record.status == "failed":
+            groups.setdefault((record.method, record.task, record.phase, record.error), []).append(record)
+    for (method, task, phase, error), group in groups.items():
+        numbers = ", ".join(map(str, sorted(record.repetition for record in group)))
+        where = f"{method} on {task}, repetition{'s' if len(group) > 1 else ''} {numbers}"
+        print(f"rmsuite: {where} failed in {phase}: {error}", file=sys.stderr)
+        print(f"  its traceback and output: {results.cell_path(home, group[0])}", file=sys.stderr)
+    return 1 if groups else 0
 
 
 def table(options: Namespace) -> int:
@@ -123,13 +161,16 @@ def check(options: Namespace) -> int:
     catalogue = _catalogue(options)
     plugin, configured = catalogue.configured(options.method)
     findings = checks.check_method(checks.Subject(configured, _listing(plugin)))
+    shown = set()
     for finding in findings:
         print(f"{finding.status:8}{finding.check.name:22}{finding.check.promise}")
         if finding.status != "passed":
-            print(f"{'':8}{finding.evidence}" + (f". Do: {finding.remedy}" if finding.remedy else ""))
-    failed = [finding for finding in findings if finding.status == "failed"]
-    print(f"{configured.label}: {len(findings) - len(failed)} of {len(findings)} checks passed or did not apply")
-    return 1 if failed else 0
+            text = f"{finding.evidence}" + (f". Do: {finding.remedy}" if finding.remedy else "")
+            print(f"{'':8}{'as above' if text in shown else text}")
+            shown.add(text)
+    count = Counter(finding.status for finding in findings)
+    print(f"{configured.label}: {count['passed']} passed, {count['failed']} failed, {count['skipped']} did not apply")
+    return 1 if count["failed"] else 0
 
 
 def _listing(plugin: plugins.Plugin) -> str:
@@ -157,6 +198,7 @@ LISTS: Mapping[str, Any] = {
     "suites": lambda catalogue: [[s.name, s.summary, ", ".join(s.tasks)] for s in _book(catalogue).suites.values()],
     "metrics": lambda catalogue: [[m.name, m.direction, m.summary] for m in METRICS],
     "annotators": lambda catalogue: [[name, _first_line(make)] for name, make in ANNOTATORS.items()],
+    "controls": lambda catalogue: [[control.name, control.summary] for control in CONTROLS],
 }
 
 
@@ -173,9 +215,11 @@ def info(options: Namespace) -> int:
     known |= {name: partial(_facts, suite) for name, suite in book.suites.items()}
     known |= {metric.name: partial(_facts, metric, "per_prompt") for metric in METRICS}
     known |= {name: lambda make=make: {"annotator": make.__doc__} for name, make in ANNOTATORS.items()}
-    if options.name not in known:
-        raise unknown_name("name", options.name, known, "see `rmsuite list methods` and its like")
-    rows = [[key, _listed(value)] for key, value in known[options.name]().items()]
+    known |= {control.name: partial(_facts, control, "reward", "floor") for control in CONTROLS}
+    name = re.split(r"[@\[]", options.name)[0]  # as tables print it, with version or parameters
+    if name not in known:
+        raise unknown_name("name", name, known, "see `rmsuite list methods` and its like")
+    rows = [[key, _listed(value)] for key, value in known[name]().items()]
     print(tabulate(rows, tablefmt="plain", disable_numparse=True))
     return 0
 
@@ -206,7 +250,7 @@ def _facts(record: object, *hidden: str) -> dict[str, Any]:
 
 def show_plugins(options: Namespace) -> int:
     """Show every plugin, and why one is unusable."""
-    for plugin in _catalogue(options).plugins:
+    for plugin in plugins.load(options.plugin, strict=False).plugins:
         offers = ", ".join([*(method.name for method in plugin.methods), *(path.name for path in plugin.tasks)])
         print(f"{plugin.name}  ({plugin.origin})  " + (f"UNUSABLE: {plugin.problem}" if plugin.problem else offers))
         if plugin.problem and options.verbose:
@@ -216,6 +260,10 @@ def show_plugins(options: Namespace) -> int:
 
 def new(options: Namespace) -> int:
     """Write the skeleton of a plugin."""
+    taken = {control.name for control in CONTROLS} | set(plugins.load().owners)
+    if options.name in taken:
+        got = f"{options.name!r}, which exists"
+        raise PluginError(who="new plugin", expected="a new name", got=got, do="choose another name")
     folder = scaffold.write(options.name, options.into)
     module = next(iter(folder.glob("rmsuite_*.py")))
     print(f"Wrote {folder}. Edit {module}, then:")

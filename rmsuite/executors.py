@@ -28,6 +28,9 @@ ONE_THREAD = dict.fromkeys(
 # loky would end a worker that has grown, if psutil is there: after ``fit``, and the fitted model with it.
 NO_RECYCLING = {"LOKY_MAX_MEMORY_LEAK_SIZE": "1e18"}
 
+# A random.py in the working directory must not be imported in place of Python's.
+SAFE_PATH = {"PYTHONSAFEPATH": "1"}
+
 
 class Job(Protocol):
     """What an executor needs of a cell."""
@@ -107,7 +110,7 @@ class Local:
 
     def _outcome(self, job: Job, stop: threading.Event) -> Outcome:
         """Run one job in a process of its own: what a method leaves behind in its process meets no other cell."""
-        process = ProcessPoolExecutor(max_workers=1, env=ONE_THREAD | NO_RECYCLING, timeout=None)
+        process = ProcessPoolExecutor(max_workers=1, env=ONE_THREAD | NO_RECYCLING | SAFE_PATH, timeout=None)
         setup = os.getpid(), tuple(map(str, self.forbidden)), self.loaders
         try:
             prepared = _call(process, stop, worker.prepare, *setup)

@@ -200,7 +200,7 @@ def method_cell(job: Job, outcome: Outcome) -> CellRecord:
     setting = job.setting
     identity = _identity(setting, job.configured.label, "method", job.entrant.origin)
     identity["facts"] |= {f"{phase}_seconds": seconds for phase, seconds in outcome.seconds.items()}
-    identity |= {"parameters": dict(job.configured.parameters), "output": outcome.output}
+    identity |= {"parameters": job.configured.settings(), "output": outcome.output}
     if outcome.rewards is None:
         status: results.Status = "skipped" if outcome.skipped else "failed"
         return CellRecord(
@@ -221,14 +221,18 @@ def measured(test: TestSet, rewards: np.ndarray) -> dict[str, np.ndarray]:
     return arrays
 
 
+def signature_line(task: LoadedTask, root_seed: int) -> str:
+    """Return the signature that all cells of a task and a root seed share."""
+    return signature.write({"rmsuite": signature.PROTOCOL, **task.signature(), "seed": str(root_seed)})
+
+
 def _identity(setting: Setting, method: str, kind: str, origin: str) -> dict[str, Any]:
-    parts = {"rmsuite": signature.PROTOCOL, **setting.task.signature(), "seed": str(setting.root_seed)}
     return {
         "task": setting.task.card.label,
         "method": method,
         "kind": kind,
         "repetition": setting.repetition,
-        "signature": signature.write(parts),
+        "signature": signature_line(setting.task, setting.root_seed),
         "origin": origin,
         "facts": setting.facts(),
     }

@@ -82,6 +82,10 @@ class Configured:
         """The name with the parameters that differ from the defaults, in one canonical spelling."""
         return spell(self.method.name, self.parameters)
 
+    def settings(self) -> dict[str, Any]:
+        """Return every parameter with the value that a run gives it."""
+        return {**self.method.defaults(), **self.parameters}
+
     def make(self) -> RewardModel:
         """Return a fresh, unfitted model."""
         return self.method.make(**self.parameters)

@@ -31,7 +31,10 @@ PREFIX = "rmsuite_"
 
 @dataclass(frozen=True)
 class Plugin:
-    """Where a plugin comes from, and what it offers; ``problem`` says why it offers nothing, if so."""
+    """Where a plugin comes from, and what it offers; ``problem`` says why it offers nothing, if so.
+
+    ``code`` is the start of the sha256 of its Python source: of the file, or of all files of its package.
+    """
 
     name: str
     origin: str
@@ -41,6 +44,13 @@ class Plugin:
     results: tuple[Path, ...] = ()
     problem: str = ""
     traceback: str = ""
+    code: str = ""
+
+    @property
+    def source(self) -> str:
+        """What a result's record says of where its method comes from: a file's name or a distribution, and its code."""
+        origin = Path(self.origin).name if self.origin.endswith(".py") else self.origin
+        return f"{origin} #{self.code}" if self.code else origin
 
 
 @dataclass(frozen=True)
@@ -106,10 +116,16 @@ class _Source:
     load: Callable[[], Any] = field(repr=False)
 
 
-def load(files: Iterable[Path] = (), objects: Mapping[str, Any] | None = None, installed: bool = True) -> Catalogue:
+def load(
+    files: Iterable[Path] = (),
+    objects: Mapping[str, Any] | None = None,
+    installed: bool = True,
+    strict: bool = True,
+) -> Catalogue:
     """Load plugins: the installed ones, files, and objects by name.
 
-    A plugin that cannot be used is kept with its problem; a file given by path is asked for, so its problem is raised.
+    A plugin that cannot be used is kept with its problem; a file given by path is asked for, so its problem is raised
+    if ``strict``.
 
     Raises
     ------
@@ -121,7 +137,7 @@ def load(files: Iterable[Path] = (), objects: Mapping[str, Any] | None = None, i
     asked += [_Source(name, "object", partial(_itself, value)) for name, value in (objects or {}).items()]
     plugins = _without_doubles([_plugin(source) for source in [*asked, *(_installed() if installed else ())]])
     for plugin in plugins:
-        if plugin.problem and plugin.origin in {source.origin for source in asked}:
+        if strict and plugin.problem and plugin.origin in {source.origin for source in asked}:
             got, _, do = plugin.problem.rstrip(".").partition(". Do: ")
             who, do = f"plugin {plugin.name!r} ({plugin.origin})", do or "mend the plugin, or install what it needs"
             raise PluginError(who=who, expected="a usable plugin", got=got, do=do)
@@ -192,7 +208,17 @@ def _answers(source: _Source, implementation: Any) -> Plugin:
     hooks = tuple(sorted(caller.name for caller in manager.get_hookcallers(implementation) or ()))
     answers = {name: _answer(source, name, getattr(manager.hook, name)()) for name in hooks}
     tasks, stored = (tuple(Path(p) for p in answers.get(PREFIX + name, ())) for name in ("tasks", "results"))
-    return Plugin(source.name, source.origin, hooks, tuple(answers.get("rmsuite_methods", ())), tasks, stored)
+    methods = tuple(answers.get("rmsuite_methods", ()))
+    return Plugin(source.name, source.origin, hooks, methods, tasks, stored, code=_code(implementation))
+
+
+def _code(implementation: Any) -> str:
+    path = Path(getattr(implementation, "__file__", None) or "")
+    if path.suffix != ".py":
+        return ""
+    files = sorted(path.parent.rglob("*.py")) if hasattr(implementation, "__path__") else [path]
+    digest = hashlib.sha256(b"".join(file.read_bytes() for file in files))
+    return digest.hexdigest()[:12]
 
 
 def _refuse_misspelt(source: _Source, implementation: Any, known: Sequence[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict
 
@@ -43,7 +44,7 @@ def _cells(row: Row, table: Table) -> list[str]:
     return [
         name,
         *(cell(row.estimates.get(column.name), column) for column in table.columns),
-        cell(row.gain, head, sign=True),
+        cell(row.gains.get(head.name), head, sign=True),
         "-" if row.spread is None else number(row.spread, head),
         "-" if row.fit_seconds is None else f"{row.fit_seconds:.2f}",
     ]
@@ -58,7 +59,7 @@ def footer(table: Table) -> list[str]:
     stored = [f"{row.method} ({row.origin})" for row in table.rows if row.stored]
     return [
         f"Rows in parentheses are controls. Gain: {head.name} minus that of {table.best_control or 'no control'}, "
-        "the best control but the oracle, paired by prompt.",
+        f"the best control but the oracle, paired by prompt; sd: of {head.name}; fit s: mean seconds a fit.",
         f"{LEVEL:.0%} intervals: {N_DRAWS:,} resamples of the {facts['n_test_prompts']:,} test prompts, for prompts "
         f"like these; sd: over {len(table.repetitions)} repetition(s) (new pairs, noise, initialisation), not in the "
         "intervals.",
@@ -84,7 +85,14 @@ def render(found: Sequence[Table], style: str = "text") -> str:
 
 
 def _text(found: Sequence[Table]) -> str:
-    return "\n\n".join("\n".join([f"{table.task}", _grid(table, "simple"), "", *footer(table)]) for table in found)
+    return "\n\n".join(
+        "\n".join([f"{table.task}", _grid(table, "simple"), "", *map(_wrapped, footer(table))]) for table in found
+    )
+
+
+def _wrapped(line: str) -> str:
+    # A signature is to be copied whole.
+    return line if line.startswith("Signature: ") else textwrap.fill(line, 120, subsequent_indent="  ")
 
 
 def _markdown(found: Sequence[Table]) -> str:
@@ -102,15 +110,19 @@ def _grid(table: Table, style: str) -> str:
 def _csv(found: Sequence[Table]) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["task", "method", "kind", "origin", "metric", "value", "low", "high", "note", "signature"])
+    numbers = ["value", "low", "high", "gain", "gain_low", "gain_high"]
+    writer.writerow(["task", "method", "kind", "origin", "stored", "metric", *numbers, "note", "signature"])
     for table in found:
         for row in table.rows:
             for column in table.columns:
-                estimate = row.estimates.get(column.name)
-                numbers = [estimate.value, estimate.low, estimate.high] if estimate else ["", "", ""]
-                key = [table.task, row.method, row.kind, row.origin, column.name]
-                writer.writerow([*key, *numbers, row.note, table.signature])
+                values = [*_numbers(row.estimates.get(column.name)), *_numbers(row.gains.get(column.name))]
+                key = [table.task, row.method, row.kind, row.origin, row.stored, column.name]
+                writer.writerow([*key, *values, row.note, table.signature])
     return out.getvalue().rstrip("\n")
+
+
+def _numbers(estimate: Estimate | None) -> list[float | str]:
+    return [estimate.value, estimate.low, estimate.high] if estimate else ["", "", ""]
 
 
 def _json(found: Sequence[Table]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -172,6 +173,15 @@ def _read_arrays(path: Path, digest: str) -> dict[str, np.ndarray]:
         raise ValueError(f"{arrays.name} with another sha256 than the record says")
     with np.load(arrays, allow_pickle=False) as file:
         return {name.replace("|", "/"): file[name] for name in file.files}
+
+
+def signatures(folder: Path) -> set[str]:
+    """Return the signatures of the cells in the folder of one task; damaged cells are left out."""
+    found = set()
+    for path in folder.glob("*/*.json"):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            found.add(json.loads(path.read_text(encoding="utf-8"))["signature"])
+    return found
 
 
 def read_all(home: Path) -> Iterator[CellRecord]:

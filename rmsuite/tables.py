@@ -24,15 +24,16 @@ KIND_ORDER = {"method": 0, "control": 1}
 class Row:
     """One method or control on one task.
 
-    A column without an estimate is a gap, and ``note`` says why. ``stored``: taken from stored results, not from the
-    run.
+    A column without an estimate is a gap, and ``note`` says why. ``gains``: each column's value minus that of the best
+    control of the table, paired by prompt. ``spread``: of the first column. ``stored``: from stored results, not from
+    the run.
     """
 
     method: str
     kind: str
     origin: str
     estimates: Mapping[str, Estimate] = field(default_factory=dict)
-    gain: Estimate | None = None
+    gains: Mapping[str, Estimate] = field(default_factory=dict)
     spread: float | None = None
     fit_seconds: float | None = None
     note: str = ""
@@ -59,8 +60,9 @@ def tables(run: Iterable[CellRecord], stored: Iterable[CellRecord] = ()) -> list
     Parameters
     ----------
     run, stored : records
-        One's own cells, and reference cells to stand beside them. A method that is in both is taken from ``run``; a
-        stored cell with another signature is left out, and the table says so.
+        One's own cells, and reference cells to stand beside them. A method that is in both is taken from ``run``;
+        stored cells with another signature, or without some repetition of the run, are left out, and the table says
+        so.
 
     Raises
     ------
@@ -68,7 +70,21 @@ def tables(run: Iterable[CellRecord], stored: Iterable[CellRecord] = ()) -> list
         If the cells of ``run`` on one task have different signatures.
     """
     mine, theirs = _by_task(run), _by_task(stored)
-    return [_table(task, cells, theirs.get(task, [])) for task, cells in sorted(mine.items())]
+    found = [_table(task, cells, theirs.get(task, [])) for task, cells in sorted(mine.items())]
+    return [replace(table, omitted=(*table.omitted, *_across_tasks(table.task, mine))) for table in found]
+
+
+def _across_tasks(task: str, cells: Mapping[str, Sequence[CellRecord]]) -> list[str]:
+    """Say which methods have results on other tasks only, or of another code there."""
+    here = {cell.method: cell.origin for cell in cells[task]}
+    there = {cell.method: (cell.origin, other) for other in sorted(cells) if other != task for cell in cells[other]}
+    absent = [f"{method} has no results here" for method in sorted(set(there) - set(here))]
+    changed = [
+        f"{method} is of other code here ({origin}) than on {there[method][1]} ({there[method][0]})"
+        for method, origin in sorted(here.items())
+        if method in there and there[method][0] != origin
+    ]
+    return [*absent, *changed]
 
 
 def _by_task(records: Iterable[CellRecord]) -> dict[str, list[CellRecord]]:
@@ -80,22 +96,34 @@ def _by_task(records: Iterable[CellRecord]) -> dict[str, list[CellRecord]]:
 
 def _table(task: str, mine: Sequence[CellRecord], stored: Sequence[CellRecord]) -> Table:
     line = _one_signature(task, mine)
-    fitting = [record for record in stored if record.signature == line]
-    cells: dict[str, dict[int, CellRecord]] = {}
-    for record in [*fitting, *mine]:  # later ones replace earlier ones: the run's own come last
-        cells.setdefault(record.method, {})[record.repetition] = record
-    repetitions = tuple(sorted(set.intersection(*(set(by_repetition) for by_repetition in cells.values()))))
-    if not repetitions:
-        counts = ", ".join(f"{method}: {sorted(by_repetition)}" for method, by_repetition in sorted(cells.items()))
-        do = "run the missing repetitions, or give another folder"
-        raise ResultsError(who=f"table of {task}", expected="a repetition that all methods have", got=counts, do=do)
+    cells = _by_method(mine)
+    repetitions = _common_repetitions(task, cells)
+    reference = _by_method(record for record in stored if record.signature == line and record.method not in cells)
+    short = [method for method, by_repetition in reference.items() if not set(repetitions) <= set(by_repetition)]
+    omitted = (*_other_signatures(line, stored), *_too_short(short), *_other_repetitions(cells, repetitions))
+    cells |= {method: by_repetition for method, by_repetition in reference.items() if method not in short}
     columns = tuple(metric(name) for name in mine[0].facts["columns"])
     groups = {method: [by_rep[r] for r in repetitions] for method, by_rep in cells.items()}
     rows, best = _rows(task, groups, columns)
     own = {record.method for record in mine}
     rows = tuple(replace(row, stored=row.method not in own) for row in rows)
-    omitted = (*_other_signatures(line, stored), *_other_repetitions(cells, repetitions))
     return Table(task, _complete(line, repetitions), columns, rows, best, repetitions, mine[0].facts, omitted)
+
+
+def _by_method(records: Iterable[CellRecord]) -> dict[str, dict[int, CellRecord]]:
+    out: dict[str, dict[int, CellRecord]] = {}
+    for record in records:
+        out.setdefault(record.method, {})[record.repetition] = record
+    return out
+
+
+def _common_repetitions(task: str, cells: Mapping[str, Mapping[int, CellRecord]]) -> tuple[int, ...]:
+    common = tuple(sorted(set.intersection(*(set(by_repetition) for by_repetition in cells.values()))))
+    if not common:
+        counts = ", ".join(f"{method}: {sorted(by_repetition)}" for method, by_repetition in sorted(cells.items()))
+        do = "run the missing repetitions, or give another folder"
+        raise ResultsError(who=f"table of {task}", expected="a repetition that all methods have", got=counts, do=do)
+    return common
 
 
 def _one_signature(task: str, records: Sequence[CellRecord]) -> str:
@@ -119,34 +147,49 @@ def _complete(line: str, repetitions: Sequence[int]) -> str:
 
 
 def _other_signatures(line: str, stored: Sequence[CellRecord]) -> list[str]:
-    others = {record.method: record.signature for record in stored if record.signature != line}
+    methods: dict[str, set[str]] = {}
+    for record in stored:
+        if record.signature != line:
+            parts = ", ".join(signature.differences(line, record.signature))
+            methods.setdefault(parts, set()).add(record.method)
     return [
-        f"stored results of {method} are left out: they differ in {', '.join(signature.differences(line, other))}"
-        for method, other in sorted(others.items())
+        f"stored results of {', '.join(sorted(names))} are left out: they differ in {parts}"
+        for parts, names in sorted(methods.items())
     ]
+
+
+def _too_short(methods: Sequence[str]) -> list[str]:
+    if not methods:
+        return []
+    names = ", ".join(sorted(methods))
+    return [f"stored results of {names} are left out: they have fewer repetitions; run them too to compare"]
 
 
 def _other_repetitions(cells: Mapping[str, Mapping[int, CellRecord]], common: Sequence[int]) -> list[str]:
-    extra = {method: sorted(set(by_repetition) - set(common)) for method, by_repetition in sorted(cells.items())}
-    return [
-        f"repetitions {', '.join(map(str, numbers))} of {method} are left out: not every row has them"
-        for method, numbers in extra.items()
-        if numbers
-    ]
+    short = sorted(method for method, by_repetition in cells.items() if set(by_repetition) == set(common))
+    extra = sorted({number for by_repetition in cells.values() for number in by_repetition} - set(common))
+    if not extra:
+        return []
+    numbers = ", ".join(map(str, extra))
+    return [f"repetition(s) {numbers} are left out: {', '.join(short)} have none"]
 
 
 def _rows(
     task: str, groups: Mapping[str, Sequence[CellRecord]], columns: Sequence[Metric]
 ) -> tuple[tuple[Row, ...], str]:
-    whole = {method: cells for method, cells in groups.items() if all(cell.status == "ok" for cell in cells)}
+    whole = {method: cells for method, cells in groups.items() if _is_whole(cells)}
     found = {column.name: _column(task, whole, column) for column in columns} if whole else {}
     headline = columns[0]
     floors = [method for method in whole if method in FLOORS]
     best = max(floors, key=lambda m: (found[headline.name][m].value, m), default="")
-    gains = _gains(task, whole, headline, best) if best else {}
+    gains = {column.name: _gains(task, whole, column, best) for column in columns} if best else {}
     rows = [_row(method, cells, columns, found, gains) for method, cells in groups.items()]
     rows.sort(key=lambda row: (KIND_ORDER[row.kind], -_value(row, headline), row.method))
     return tuple(rows), best
+
+
+def _is_whole(cells: Sequence[CellRecord]) -> bool:
+    return all(cell.status == "ok" for cell in cells) and len({cell.origin for cell in cells}) == 1
 
 
 def _value(row: Row, headline: Metric) -> float:
@@ -178,9 +221,12 @@ def _row(
     cells: Sequence[CellRecord],
     columns: Sequence[Metric],
     found: Mapping[str, Mapping[str, Estimate]],
-    gains: Mapping[str, Estimate],
+    gains: Mapping[str, Mapping[str, Estimate]],
 ) -> Row:
     first = cells[0]
+    if len({cell.origin for cell in cells}) > 1:
+        origins = ", ".join(f"{cell.repetition}: {cell.origin}" for cell in cells)
+        return Row(method, first.kind, first.origin, note=f"repetitions of different code, run it anew ({origins})")
     broken = [cell for cell in cells if cell.status != "ok"]
     if broken:
         note = f"{broken[0].status} in {len(broken)} of {len(cells)} repetitions: {_reason(broken[0])}"
@@ -192,7 +238,7 @@ def _row(
         first.kind,
         first.origin,
         values,
-        gains.get(method),
+        {name: by_method[method] for name, by_method in gains.items() if method in by_method},
         _spread(cells, columns[0]),
         float(np.mean(seconds)) if seconds else None,
         "; ".join(sorted({note for cell in cells for note in cell.notes})),

@@ -126,10 +126,11 @@ class TaskBook:
     suites: Mapping[str, Suite]
 
     def task(self, name: str) -> Task:
-        """Return the task of that name, or raise ``UnknownNameError``."""
-        if name not in self.tasks:
+        """Return the task of that name (or label, as tables print it), or raise ``UnknownNameError``."""
+        labels = {task.label: task for task in self.tasks.values()}
+        if name not in self.tasks and name not in labels:
             raise unknown_name("task", name, self.tasks, "see `rmsuite list tasks`")
-        return self.tasks[name]
+        return self.tasks.get(name) or labels[name]
 
     def suite(self, name: str) -> Suite:
         """Return the suite of that name, or raise ``UnknownNameError``."""

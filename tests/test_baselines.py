@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 
 from rmsuite import testing
 from rmsuite.data import PreferencePairs
-from rmsuite.errors import ContractError
+from rmsuite.errors import ContractError, RmsuiteError
 from rmsuite_baselines import bt_mlp, rmsuite_methods
 from rmsuite_baselines.bt_linear import BradleyTerryLinear, loss, newton
 from rmsuite_baselines.bt_mlp import Adam, BradleyTerryMLP, backward, forward, initial, pair_loss
@@ -346,3 +346,22 @@ def test_the_layers_of_the_best_validation_epoch_are_kept(monkeypatch):
     assert best > 1
     assert len(losses) - 1 - best == model.patience
     assert measure(model, pairs.validation, model.layers) == losses[best]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"hidden": "abc"},
+        {"hidden": -1},
+        {"hidden": (64, 0)},
+        {"batch": 0},
+        {"epochs": 0},
+        {"patience": 1.5},
+        {"learning_rate": float("nan")},
+        {"learning_rate": 1000000000.0},
+        {"weight_decay": -1},
+    ],
+)
+def test_bt_mlp_refuses_parameters_that_are_no_sizes_counts_or_rates(wrong):
+    with pytest.raises(RmsuiteError, match=f"bt-mlp, parameter {next(iter(wrong))}: expected"):
+        BradleyTerryMLP(**wrong)

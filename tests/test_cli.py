@@ -81,8 +81,29 @@ def test_the_seed_is_in_the_signature_and_moves_the_numbers_and_jobs_do_not(toys
 
     plain = rows("-j", "1")
     assert rows("-j", "2") == plain == rows("--seed", "0")
-    assert "|seed:3|" in rows("--seed", "3")[0]
-    assert rows("--seed", "3")[1] != plain[1]
+    other = rows("--seed", "3", "--output", "other")
+    assert "|seed:3|" in other[0]
+    assert other[1] != plain[1]
+
+
+def test_a_run_with_another_signature_is_refused_before_it_overwrites_a_result(toys):
+    assert toys("run", "-m", "good", "-r", "1").code == 0
+    before = {path: path.read_bytes() for path in Path("rmsuite-results").rglob("*.*")}
+    answer = toys("run", "-m", "good", "-r", "1", "--seed", "3")
+    assert (answer.code, answer.out) == (2, "")
+    assert "(seed: 0 against 3). Do: give another folder with --output" in answer.err
+    assert {path: path.read_bytes() for path in Path("rmsuite-results").rglob("*.*")} == before
+
+
+def test_repetitions_of_different_code_share_no_row(toys):
+    """An edited method, run for one repetition into the old folder, is not averaged with what it was."""
+    assert toys("run", "-m", "good", "-r", "2").code == 0
+    plugin = Path(toys.plugin)
+    write(plugin, plugin.read_text() + "\n# edited\n")
+    assert toys("run", "-m", "good", "-r", "1").code == 0
+    text = toys("table").out
+    assert re.search(r"^good +-", text, re.MULTILINE)
+    assert "Note: good: repetitions of different code, run it anew (0: toys.py #" in text
 
 
 def test_stored_results_stand_beside_new_ones_unless_left_out(finished):
@@ -176,7 +197,15 @@ TAKES_PLUGIN = {name: command for name, command in walk() if "--plugin" in optio
 NEEDED = {"run": RUN, "check": ["good"], "list": ["methods"], "info": ["good"]}
 
 
-@pytest.mark.parametrize("name", TAKES_PLUGIN)
+def test_plugins_lists_a_file_that_is_broken_with_its_reason(finished):
+    write(finished.folder / "broken.py", "import rmsuite\n1 / 0\n")
+    assert cli.main(["plugins", "--verbose", "--plugin", "broken.py"]) == 0
+    shown = finished.capture.readouterr().out
+    assert "UNUSABLE: ZeroDivisionError: division by zero (line 2)" in shown
+    assert "Traceback" in shown
+
+
+@pytest.mark.parametrize("name", sorted(set(TAKES_PLUGIN) - {"plugins"}))
 @pytest.mark.parametrize(("file", "expected"), [("absent.py", "no such file"), ("broken.py", "ZeroDivisionError")])
 def test_every_command_refuses_a_plugin_file_that_is_absent_or_broken(finished, name, file, expected):
     write(finished.folder / "broken.py", "import rmsuite\n1 / 0\n")
@@ -300,10 +329,11 @@ def test_an_altered_pool_is_refused_before_anything_is_run(toys, toy_root):
 
 
 def test_a_run_that_is_stopped_says_so_with_exit_code_130(toys, monkeypatch):
-    def stop(options):
+    def stop(*given):
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(commands.COMMANDS, "plugins", stop)
-    answer = toys("plugins")
+    monkeypatch.setattr(commands.harness, "method_cell", stop)
+    answer = toys("run", "-m", "good", "-r", "1", "-t", "toy-gold")
     assert (answer.code, answer.out) == (130, "")
-    assert answer.err == "rmsuite: stopped; finished cells are kept\n"
+    kept = "5 of 6 cells are finished and kept in rmsuite-results; a new run starts over"
+    assert answer.err == f"rmsuite: {kept}\nrmsuite: stopped\n"

@@ -22,7 +22,7 @@ COMMANDS = dict(walk())
 WORKING = {
     "run": [
         "-m good -t toy-gold --suite default -r 1 --seed 1 -j 1 -o out --format csv --no-stored",
-        "--method good --task toy-gold --repetitions 1 --jobs 2 --output out",
+        "--method good --task toy-gold --repetitions 1 --jobs 2 --output other",
     ],
     "table": [
         "-t toy-gold --format json --no-stored",

@@ -71,8 +71,8 @@ def test_the_gain_is_over_the_best_control_but_the_oracle():
     floors = {m: found[m].estimates["pair-accuracy"].value for m in ("random", "length")}
     assert table.best_control == max(floors, key=floors.get)
     difference = found["mine"].estimates["pair-accuracy"].value - max(floors.values())
-    assert found["mine"].gain.value == pytest.approx(difference)
-    assert found[table.best_control].gain is None
+    assert found["mine"].gains["pair-accuracy"].value == pytest.approx(difference)
+    assert not found[table.best_control].gains
 
 
 def test_other_methods_and_their_order_move_no_number():
@@ -119,7 +119,7 @@ def test_a_table_of_failures_only_invents_no_number():
 
 def test_one_method_without_controls_has_no_gain():
     row = rows(one([record("mine")]))["mine"]
-    assert row.gain is None
+    assert not row.gains
     assert row.spread is None
     assert row.estimates["pair-accuracy"].n_clusters == N_PROMPTS
 
@@ -146,11 +146,34 @@ def test_a_method_of_the_run_replaces_its_stored_result():
     assert "Stored results, their seconds measured elsewhere: other (here)." in render([table])
 
 
-def test_only_repetitions_that_every_row_has_are_compared_and_the_rest_is_named():
-    table = one([record("mine", r) for r in range(4)], [record("base", r) for r in range(2)])
+def test_only_repetitions_that_every_row_of_the_run_has_are_compared_and_the_rest_is_named():
+    run = [*(record("mine", r) for r in range(4)), *(record("other", r) for r in range(2))]
+    table = one(run)
     assert table.repetitions == (0, 1)
-    assert table.omitted == ("repetitions 2, 3 of mine are left out: not every row has them",)
+    assert table.omitted == ("repetition(s) 2, 3 are left out: other have none",)
     assert "repetitions:0,1|" in table.signature
+
+
+def test_stored_rows_never_shorten_a_run_but_give_what_it_asks_for():
+    stored = [record("base", r) for r in range(2)]
+    longer = one([record("mine", r) for r in range(4)], stored)
+    assert longer.repetitions == (0, 1, 2, 3)
+    assert set(rows(longer)) == {"mine"}
+    assert "fewer repetitions" in longer.omitted[0]
+    shorter = one([record("mine", 0)], stored)
+    assert shorter.repetitions == (0,)
+    assert set(rows(shorter)) == {"mine", "base"}
+    assert shorter.omitted == ()
+
+
+def test_repetitions_of_different_code_are_a_gap_and_other_code_on_another_task_is_named():
+    mixed = one([record("mine", 0), record("mine", 1, origin="edited"), *(record("good", r) for r in range(2))])
+    assert not rows(mixed)["mine"].estimates
+    assert "repetitions of different code" in rows(mixed)["mine"].note
+    assert rows(mixed)["good"].estimates
+    first, second = tables([record("mine"), record("mine", task="zoo@1", origin="edited"), record("only")])
+    assert first.omitted == ("mine is of other code here (here) than on zoo@1 (edited)",)
+    assert second.omitted == ("only has no results here", "mine is of other code here (edited) than on toy@1 (here)")
 
 
 def test_no_common_repetition_is_an_error_that_says_who_has_which():

@@ -13,7 +13,7 @@ from typing import Self
 import numpy as np
 from scipy.special import expit
 
-from rmsuite import PreferencePairs
+from rmsuite import PreferencePairs, RmsuiteError
 from rmsuite_baselines.scaling import Scaling
 
 Layers = list[
@@ -59,6 +59,10 @@ def pair_loss(rewards: np.ndarray, chosen: np.ndarray, rejected: np.ndarray) -> 
     n = len(rewards)
     gathered = np.bincount(chosen, slope, n) - np.bincount(rejected, slope, n)
     return float(np.logaddexp(0, -margin).mean()), gathered.astype(np.float32)
+
+
+def _wrong(name: str, expected: str, got: object) -> RmsuiteError:
+    return RmsuiteError(who=f"bt-mlp, parameter {name}", expected=expected, got=repr(got), do=f"change {name}")
 
 
 @dataclass
@@ -109,12 +113,30 @@ class BradleyTerryMLP:
     epochs: int = 30
     patience: int = 3
 
+    def __post_init__(self) -> None:
+        """Refuse parameters that are no sizes, counts or rates.
+
+        Raises
+        ------
+        RmsuiteError
+            With the parameter's name.
+        """
+        whole = [("batch", self.batch), ("epochs", self.epochs), ("patience", self.patience)]
+        for name, value in [*whole, *(("hidden", width) for width in self._widths())]:
+            if type(value) is not int or value < 1:
+                raise _wrong(name, "a whole number of at least 1", value)
+        for name, rate in [("learning_rate", self.learning_rate), ("weight_decay", self.weight_decay)]:
+            if not (isinstance(rate, int | float) and 0 <= rate <= 100):
+                raise _wrong(name, "a number from 0 to 100", rate)
+
+    def _widths(self) -> list[int]:
+        return list(self.hidden) if isinstance(self.hidden, tuple | list) else [self.hidden]
+
     def fit(self, pairs: PreferencePairs, *, rng: np.random.Generator) -> Self:
         """Train until the validation loss has stopped falling."""
         self.scaling = Scaling.of(pairs.embeddings)
         train = self.scaling(pairs.embeddings, "bt-mlp")
-        hidden = [self.hidden] if isinstance(self.hidden, int) else list(self.hidden)
-        layers, adam = initial([pairs.n_features, *hidden], rng), Adam(self.learning_rate, self.weight_decay)
+        layers, adam = initial([pairs.n_features, *self._widths()], rng), Adam(self.learning_rate, self.weight_decay)
         best, since = self._validation_loss(pairs.validation, layers), 0
         self.layers = [layer.copy() for layer in layers]
         for _ in range(self.epochs):
