@@ -66,7 +66,7 @@ class CellRecord:
 def cell_path(home: Path, record: CellRecord) -> Path:
     """Return where a cell's record is kept: a function of its key, the only place that spells it."""
     slug = re.sub(r"[^a-z0-9.@=-]", "_", record.method.lower())
-    if slug != record.method:
+    if slug != record.method or len(slug) > 60:
         slug = f"{slug[:60]}-{hashlib.sha256(record.method.encode()).hexdigest()[:8]}"
     return home / record.task / slug / f"{record.repetition}.json"
 

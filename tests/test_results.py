@@ -93,7 +93,17 @@ def test_there_are_no_cells_in_a_folder_that_does_not_exist(tmp_path):
 def test_no_two_methods_share_a_file(tmp_path):
     long = "mine[" + "a" * 200
     labels = ["mine", "mine[x=a]", "mine[x=A]", "mine[x=a/b]", "mine[x=a_b]", "mine[x=a b]", "mine[x=a.b]", "mine-x=a"]
-    labels += [f"{long}=1]", f"{long}=2]", f"{long}b=1]", "mine[x='../../a']", "mine[x=ä]", "mine[x=ö]", "mine[x=..]"]
+    labels += [
+        "m" * 300,
+        "m" * 301,
+        f"{long}=1]",
+        f"{long}=2]",
+        f"{long}b=1]",
+        "mine[x='../../a']",
+        "mine[x=ä]",
+        "mine[x=ö]",
+        "mine[x=..]",
+    ]
     paths = [results.write(tmp_path, make_cell(label, seed=i)) for i, label in enumerate(labels)]
     assert len({str(path).lower() for path in paths}) == len(labels), "distinct where case does not count, too"
     assert all(path.resolve().is_relative_to(tmp_path.resolve()) for path in paths)
