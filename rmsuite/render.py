@@ -59,10 +59,11 @@ def footer(table: Table) -> list[str]:
     stored = [f"{row.method} ({row.origin})" for row in table.rows if row.stored]
     return [
         f"Rows in parentheses are controls. Gain: {head.name} minus that of {table.best_control or 'no control'}, "
-        f"the best control but the oracle, paired by prompt; sd: of {head.name}; fit s: mean seconds a fit.",
+        "the best control but the oracle, paired by prompt. It is chosen on the same prompts, so gains lean downwards; "
+        f"intervals are not adjusted for several methods. sd: of {head.name}; fit s: mean seconds a fit.",
         f"{LEVEL:.0%} intervals: {N_DRAWS:,} resamples of the {facts['n_test_prompts']:,} test prompts, for prompts "
-        f"like these; sd: over {len(table.repetitions)} repetition(s) (new pairs, noise, initialisation), not in the "
-        "intervals.",
+        f"like these answered by the same generators; sd: over {len(table.repetitions)} repetition(s) on the same "
+        "training prompts, not in the intervals; with so few, shuffled-labels need not be at chance.",
         f"{facts['n_train_pairs']:,} training pairs of {facts['n_train_prompts']:,} prompts ({labels}); "
         f"{facts['n_test_responses']:,} test responses{_n_pairs(table)}.",
         "Ties: " + "; ".join(f"{column.name}: {column.tie_rule}" for column in table.columns) + ".",

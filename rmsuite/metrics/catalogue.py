@@ -30,7 +30,7 @@ class Metric:
         of the values. A prompt on which the metric is undefined, whatever the rewards, has weight 0. Weights never
         depend on the rewards, so that all methods are averaged alike.
     low, high : float
-        The range that values lie in, for intervals at its boundary.
+        The range that metric values lie in, for intervals at its boundary; a single prompt may lie outside.
     chance : float
         What rewards without information reach.
     tie_rule : str

@@ -18,7 +18,8 @@ SOURCE = "hh_rlhf_test"
 CARD = {
     "name": "hh-rlhf",
     "format": 1,
-    "source": "anthropics/hh-rlhf, four test sets; helpful-online and -rejection-sampled in an earlier release",
+    "source": "anthropics/hh-rlhf, the four test sets; "
+    "helpful-online and helpful-rejection-sampled in an earlier release",
     "licence": "MIT",
     "redistribution": "ids, labels, statistics and embeddings only; with the notice of Anthropic's MIT licence",
     "citation": "Bai et al., Training a Helpful and Harmless Assistant with RLHF, arXiv:2204.05862",
