@@ -50,6 +50,8 @@ class _Broken(Exception):  # noqa: N818 -- carries an error, is none
         self.phase = phase
 
 
+TOUCHING = ("open", "os.link", "os.remove", "os.rename", "os.rmdir", "os.truncate")  # audit events of a path
+
 _fitted: list[RewardModel] = []
 
 
@@ -71,7 +73,7 @@ def _end_with(parent: int) -> None:
 
 
 def guard(parent: int, forbidden: tuple[str, ...]) -> None:
-    """Refuse, for the life of this process, to open any file under the given folders, or the parent's memory.
+    """Refuse, for the life of this process, to touch a file under the given folders, or the parent's memory.
 
     An audit hook cannot be removed by Python code. Native code, child processes and paths relative to a directory's
     descriptor are beyond it: this keeps honest code honest and makes cheating deliberate; ``rmsuite`` cannot contain
@@ -80,11 +82,11 @@ def guard(parent: int, forbidden: tuple[str, ...]) -> None:
     roots = (*(os.path.realpath(root) + os.sep for root in forbidden), f"/proc/{parent}{os.sep}")
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
-        if event in ("open", "os.link", "os.rename") and arguments and not isinstance(arguments[0], int | None):
+        if event in TOUCHING and arguments and not isinstance(arguments[0], int | None):
             path = os.fsdecode(bytes(arguments[0]) if isinstance(arguments[0], bytearray) else arguments[0])
             if (os.path.realpath(path) + os.sep).startswith(roots):
                 raise PermissionError(
-                    f"a reward model may not open {path}: expected training pairs and embeddings only, "
+                    f"a reward model may not touch {path}: expected training pairs and embeddings only, "
                     "got a file of gold rewards or results. Do: use what `fit` is handed"
                 )
 

@@ -112,6 +112,8 @@ WAYS = {
     "copy": lambda path: shutil.copy(path, HOME / "copy"),
     "rename": moved,
     "rename of its folder": lambda path: moved(path.parent),
+    "os.truncate": lambda path: os.truncate(path, path.stat().st_size),
+    "os.rmdir of its folder": lambda path: path.parent.rmdir(),
 }
 
 
@@ -124,7 +126,7 @@ def attempt(way, path):
     try:
         way(path)
     except PermissionError as error:
-        return "refused" if "a reward model may not open" in str(error) else f"by another: {error}"
+        return "refused" if "a reward model may not touch" in str(error) else f"by another: {error}"
     except Exception as error:  # noqa: BLE001 -- an error of the way itself comes after the file was opened
         return f"opened, then {error!r}"
     return "opened"
