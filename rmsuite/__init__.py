@@ -4,8 +4,18 @@ from rmsuite.arrays import as_embeddings
 from rmsuite.data import PreferencePairs
 from rmsuite.errors import NotApplicable, RmsuiteError
 from rmsuite.hookspecs import hookimpl
-from rmsuite.method import Method, RewardModel
+from rmsuite.method import Method, PreferenceProbability, RewardModel, RewardUncertainty
+from rmsuite.version import __version__
 
-__version__ = "0.1.0"
-
-__all__ = ["Method", "NotApplicable", "PreferencePairs", "RewardModel", "RmsuiteError", "as_embeddings", "hookimpl"]
+__all__ = [
+    "Method",
+    "NotApplicable",
+    "PreferencePairs",
+    "PreferenceProbability",
+    "RewardModel",
+    "RewardUncertainty",
+    "RmsuiteError",
+    "__version__",
+    "as_embeddings",
+    "hookimpl",
+]

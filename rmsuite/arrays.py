@@ -31,30 +31,75 @@ def as_rewards(rewards: Any, n: int, *, who: str) -> np.ndarray:
     ContractError
         If the shape is not ``(n,)``, the type is not real, or a value is not finite.
     """
-    array = np.asarray(rewards)
+    return _real(rewards, n, who=f"reward of {who}", each="rows of embeddings", what="reward")
+
+
+def as_uncertainty(uncertainty: Any, n: int, *, who: str) -> np.ndarray:
+    """Return standard deviations of rewards as a ``(n,)`` float64 array.
+
+    Parameters
+    ----------
+    uncertainty : array_like
+        What a method returned for ``n`` rows of embeddings.
+    who : str
+        The method, for the message.
+
+    Raises
+    ------
+    ContractError
+        If it is not ``(n,)``, real, finite and at least 0.
+    """
+    who = f"uncertainty of {who}"
+    array = _real(uncertainty, n, who=who, each="rows of embeddings", what="standard deviation")
+    return _within(array, 0.0, np.inf, who, "return standard deviations, neither variances' logarithms nor differences")
+
+
+def as_probability(probability: Any, n: int, *, who: str) -> np.ndarray:
+    """Return probabilities as a ``(n,)`` float64 array.
+
+    Parameters
+    ----------
+    probability : array_like
+        What a method returned for ``n`` pairs.
+    who : str
+        The method, for the message.
+
+    Raises
+    ------
+    ContractError
+        If it is not ``(n,)``, real, finite and in [0, 1].
+    """
+    who = f"probability of {who}"
+    array = _real(probability, n, who=who, each="pairs", what="probability")
+    return _within(array, 0.0, 1.0, who, "return probabilities, neither logits nor percentages")
+
+
+def _real(given: Any, n: int, *, who: str, each: str, what: str) -> np.ndarray:
+    array = np.asarray(given)
     if array.shape != (n,):
-        raise ContractError(
-            who=f"reward of {who}",
-            expected=f"shape ({n},) for {n} rows of embeddings",
-            got=f"shape {array.shape}",
-            do="return a one-dimensional array, one reward a row",
-        )
+        expected, do = f"shape ({n},) for {n} {each}", f"return a one-dimensional array, one {what} a {EACH[each]}"
+        raise ContractError(who=who, expected=expected, got=f"shape {array.shape}", do=do)
     if array.dtype.kind not in "fiu":
-        raise ContractError(
-            who=f"reward of {who}",
-            expected="real numbers",
-            got=f"dtype {array.dtype}",
-            do="return a floating-point numpy array",
-        )
+        do = "return a floating-point numpy array"
+        raise ContractError(who=who, expected="real numbers", got=f"dtype {array.dtype}", do=do)
     array = array.astype(np.float64)
     bad = np.flatnonzero(~np.isfinite(array))
     if bad.size:
-        raise ContractError(
-            who=f"reward of {who}",
-            expected="finite rewards",
-            got=f"{bad.size} of {n} not finite (the first is {array[bad[0]]} in row {bad[0]})",
-            do="guard divisions and logarithms, and scale features without dividing by zero",
-        )
+        got = f"{bad.size} of {n} not finite (the first is {array[bad[0]]} in row {bad[0]})"
+        do = "guard divisions and logarithms, and scale features without dividing by zero"
+        raise ContractError(who=who, expected=f"finite {PLURAL[what]}", got=got, do=do)
+    return array
+
+
+EACH = {"rows of embeddings": "row", "pairs": "pair"}
+PLURAL = {"reward": "rewards", "standard deviation": "standard deviations", "probability": "probabilities"}
+
+
+def _within(array: np.ndarray, low: float, high: float, who: str, do: str) -> np.ndarray:
+    bad = np.flatnonzero((array < low) | (array > high))
+    if bad.size:
+        got = f"{bad.size} of {len(array)} outside (the first is {array[bad[0]]} in row {bad[0]})"
+        raise ContractError(who=who, expected=f"numbers from {low:g} to {high:g}", got=got, do=do)
     return array
 
 

@@ -13,9 +13,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import rmsuite
+from rmsuite.commands import command
 from rmsuite.errors import RmsuiteError
 
 DEFAULT_HOME = Path("rmsuite-results")
+FORMATS = ("text", "markdown", "latex", "csv", "json", "html")
 KINDS = ("methods", "tasks", "suites", "metrics", "annotators", "controls")
 
 
@@ -39,9 +41,7 @@ def _carry_out(arguments: Sequence[str] | None) -> int:
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="replace")  # a terminal without arrows gets question marks
         options = parser().parse_args(arguments)
-        from rmsuite.commands import COMMANDS  # here, so that help needs neither scipy nor a plugin
-
-        return COMMANDS[options.command](options)
+        return command(options.command)(options)
     finally:
         sys.stdout.flush()  # not at the end of Python, where a closed pipe could not be met
 
@@ -60,17 +60,29 @@ def parser() -> argparse.ArgumentParser:
     command = _add(commands, "plugins", "show the plugins that are found, and why one is unusable")
     command.add_argument("-v", "--verbose", action="store_true", help="show the traceback of an unusable plugin")
     _add_new(commands)
+    _add_compare(commands)
+    _add_verify(commands)
+    _add_reproduce(commands)
+    _add_cite(commands)
+    _add_folders(commands)
+    _add_coverage(commands)
     return top
 
 
 def _add(
     commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, help: str
 ) -> argparse.ArgumentParser:
-    command = commands.add_parser(name, help=help, description=help[0].upper() + help[1:] + ".")
+    command = _add_bare(commands, name, help)
     command.add_argument(
         "--plugin", type=Path, action="append", default=[], metavar="FILE", help="a plugin file (repeatable)"
     )
     return command
+
+
+def _add_bare(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, help: str
+) -> argparse.ArgumentParser:
+    return commands.add_parser(name, help=help, description=help[0].upper() + help[1:] + ".")
 
 
 def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -89,13 +101,21 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "-r", "--repetitions", type=_positive, metavar="N", help="repetitions of each cell (default: the suite's)"
     )
     command.add_argument("--seed", type=int, default=0, help="root of all random streams (default: 0)")
-    command.add_argument("-j", "--jobs", type=_positive, metavar="N", help="cells at a time (default: one a core)")
+    _add_jobs(command)
+    _add_format(command)
     _add_output(command)
 
 
 def _add_table(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    command = _add(commands, "table", "print the table of a results folder")
+    command = _add(commands, "table", "print the tables of a results folder")
     command.add_argument("-t", "--task", action="append", metavar="NAME", help="only this task (repeatable)")
+    command.add_argument(
+        "--metric", action="append", default=[], metavar="NAME", help="show this metric, not the task's (repeatable)"
+    )
+    command.add_argument(
+        "--allow-mixed", action="store_true", help="show results with another signature too, marked, not compared"
+    )
+    _add_format(command)
     _add_output(command)
 
 
@@ -108,9 +128,73 @@ def _add_output(command: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help=f"results folder (default: {DEFAULT_HOME})",
     )
-    formats = ("text", "markdown", "csv", "json")
-    command.add_argument("--format", choices=formats, default="text", help="of the table (default: text)")
     command.add_argument("--no-stored", action="store_true", help="leave the stored baseline results out")
+
+
+def _add_format(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--format", choices=FORMATS, default="text", help="of the table (default: text)")
+
+
+def _add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = _add(commands, "compare", "compare two methods prompt by prompt, with stored results too")
+    command.add_argument("first", metavar="A", help="a method or control, as tables print it")
+    command.add_argument("second", metavar="B", help="another")
+    command.add_argument("-t", "--task", action="append", metavar="NAME", help="only this task (repeatable)")
+    command.add_argument("--items", type=Path, metavar="FILE", help="write every prompt as CSV, hardest first")
+    command.add_argument("--format", choices=("text", "json"), default="text", help="of the output (default: text)")
+    _add_output(command)
+
+
+def _add_verify(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = _add(commands, "verify", "recompute a results folder from its rewards, hashes and signatures")
+    _add_home(command)
+    command.add_argument("--rerun", type=_count, metavar="N", help="also run N random cells again, or 'all' of them")
+    command.add_argument("--seed", type=int, default=0, help="of the choice of cells (default: 0)")
+    command.add_argument("--rounding", action="store_true", help="let last bits differ, as other processors' do")
+    command.add_argument("--no-record", action="store_true", help="do not note the outcome beside the cells")
+    _add_jobs(command)
+
+
+def _add_reproduce(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = _add(commands, "reproduce", "run the commands behind a published table and compare every cell")
+    command.add_argument("table", type=Path, metavar="FILE", help="a file that holds a table, in any format of ours")
+    command.add_argument("--commands-only", action="store_true", help="print the commands and run nothing")
+    _add_jobs(command)
+
+
+def _add_cite(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = _add(commands, "cite", "print BibTeX of what a results folder used, and a methods paragraph")
+    command.add_argument("-t", "--task", action="append", metavar="NAME", help="only this task (repeatable)")
+    command.add_argument("-m", "--method", action="append", metavar="NAME", help="only this method (repeatable)")
+    command.add_argument("--format", choices=("bibtex", "text"), default="bibtex", help="of the list (default: bibtex)")
+    _add_output(command)
+
+
+def _add_folders(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = _add(commands, "score", "recompute metrics from stored rewards, without fitting anything")
+    _add_home(command)
+    command = _add(commands, "export", "write results as one long table, a row for each cell and metric")
+    _add_home(command)
+    command.add_argument("--format", choices=("csv", "json"), default="csv", help="of the table (default: csv)")
+    command.add_argument("--items", action="store_true", help="a row for each prompt instead")
+    command.add_argument("-o", "--output", type=Path, metavar="FILE", help="where to (default: standard output)")
+    command = _add_bare(commands, "merge", "copy several results folders into a new one")
+    command.add_argument("homes", type=Path, nargs="+", metavar="DIR", help="results folders")
+    command.add_argument("--into", type=Path, required=True, metavar="DIR", help="a new or empty folder")
+    command.add_argument("--allow-mixed", action="store_true", help="also cells of one task with other signatures")
+    command = _add_bare(commands, "diff-protocol", "say why two tables must not be merged")
+    for name in ("first", "second"):
+        command.add_argument(name, help="a signature, a results folder, or a file with a printed table")
+
+
+def _add_home(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "home", type=Path, nargs="?", default=DEFAULT_HOME, metavar="DIR", help=f"results (default: {DEFAULT_HOME})"
+    )
+
+
+def _add_jobs(command: argparse.ArgumentParser) -> None:
+    command.add_argument("-j", "--jobs", type=_positive, metavar="N", help="cells at a time (default: one a core)")
 
 
 def _add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -126,13 +210,25 @@ def _add_info(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 
 
 def _add_new(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    command = commands.add_parser("new", help="write the skeleton of a plugin", description="Write a skeleton.")
+    command = _add_bare(commands, "new", "write the skeleton of a plugin")
     command.add_argument("what", choices=["plugin"])
     command.add_argument("name", metavar="NAME", help="the method's name")
     command.add_argument("--into", type=Path, default=Path(), metavar="DIR", help="parent folder (default: here)")
+
+
+def _add_coverage(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = _add_bare(commands, "coverage", "simulate how often the intervals hold the truth")
+    command.add_argument("--simulations", type=_positive, default=4000, metavar="N", help="a case (default: 4000)")
+    command.add_argument("--draws", type=_positive, default=2000, metavar="N", help="resamples (default: 2000)")
+    command.add_argument("--seed", type=int, default=0, help="of the simulations (default: 0)")
+    command.add_argument("--hard", action="store_true", help="few prompts, accuracies near 1, unequal prompts")
 
 
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
     return int(text)
+
+
+def _count(text: str) -> str:
+    return text if text == "all" else str(_positive(text))

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
+from rmsuite import seeds
 from rmsuite.arrays import frozen
+
+PAIR_BLOCK = 500_000  # pairs at a time, to bound the memory
+ASKED_PAIRS = 50  # a prompt, at most
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +94,8 @@ class TestSet:
 
     ``rows`` are pool rows in pool order; ``offsets`` delimit the prompts within them; ``gold``, ``length`` and
     the pair columns ``chosen``, ``rejected`` (positions in ``rows``) are aligned with them. Pools with gold rewards
-    have ``gold`` and no pair columns: every two responses of a prompt with unequal gold are a pair.
+    have ``gold`` and no pair columns: every two responses of a prompt with unequal gold are a pair. ``generator`` is
+    None where the pool does not tell who wrote what.
     """
 
     __test__ = False  # a name that pytest must not collect
@@ -102,6 +108,7 @@ class TestSet:
     gold: np.ndarray | None = None
     chosen: np.ndarray | None = None
     rejected: np.ndarray | None = None
+    generator: np.ndarray | None = None
 
     @property
     def n_prompts(self) -> int:
@@ -112,6 +119,72 @@ class TestSet:
     def prompt(self) -> np.ndarray:
         """The prompt of each test response, ``(n_responses,)``, numbered from 0."""
         return np.repeat(np.arange(self.n_prompts), np.diff(self.offsets))
+
+    def pairs(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield all pairs in blocks of bounded size, as positions (chosen, rejected)."""
+        if self.gold is None:
+            assert self.chosen is not None
+            assert self.rejected is not None
+            yield self.chosen, self.rejected
+            return
+        sizes = np.diff(self.offsets)
+        for size in np.unique(sizes[sizes > 1]).tolist():
+            first, second = np.triu_indices(size, 1)
+            starts = self.offsets[:-1][sizes == size]
+            for part in np.array_split(starts, np.ceil(len(starts) * len(first) / PAIR_BLOCK)):
+                yield self._oriented((part[:, None] + first).ravel(), (part[:, None] + second).ravel())
+
+    def _oriented(self, first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        assert self.gold is not None
+        margin = self.gold[first] - self.gold[second]
+        first, second, margin = first[margin != 0], second[margin != 0], margin[margin != 0]
+        return np.where(margin > 0, first, second), np.where(margin > 0, second, first)
+
+    @cached_property
+    def asked(self) -> AskedPairs:
+        """The pairs that probabilities are asked for: at most ``ASKED_PAIRS`` a prompt, drawn without replacement.
+
+        The draw and the orientation depend on the prompt's id only: other prompts move none.
+        """
+        chosen, rejected = (np.concatenate(side) for side in zip(*self.pairs(), strict=True))
+        order = np.argsort(self.prompt[chosen], kind="stable")
+        ends = np.searchsorted(self.prompt[chosen], np.arange(self.n_prompts + 1), sorter=order)
+        drawn = [self._ask(i, order[ends[i] : ends[i + 1]]) for i in range(self.n_prompts)]
+        picks, flipped = (np.concatenate(side) for side in zip(*drawn, strict=True))
+        chosen, rejected = chosen[picks], rejected[picks]
+        return AskedPairs(np.where(flipped, rejected, chosen), np.where(flipped, chosen, rejected), ~flipped)
+
+    def _ask(self, prompt: int, pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        rng = seeds.generator(0, "test-pairs", prompt=str(self.prompt_id[prompt]))
+        picks = pairs if len(pairs) <= ASKED_PAIRS else np.sort(rng.choice(pairs, ASKED_PAIRS, replace=False))
+        return picks, rng.random(len(picks)) < 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class AskedPairs:
+    """Pairs in random orientation: positions ``first``, ``second`` in a test set, and whether the first is chosen."""
+
+    first: np.ndarray
+    second: np.ndarray
+    first_chosen: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What a method said of a test set, in its order.
+
+    Attributes
+    ----------
+    rewards : (n_responses,) float64
+    uncertainty : (n_responses,) float64 or None
+        Standard deviation of each reward, from a method that gives it.
+    probability : (n_asked,) float64 or None
+        P(first preferred) for ``TestSet.asked``, from a method that gives it.
+    """
+
+    rewards: np.ndarray
+    uncertainty: np.ndarray | None = None
+    probability: np.ndarray | None = None
 
 
 def test_set(pool: Pool, prompts: np.ndarray) -> TestSet:
@@ -126,6 +199,8 @@ def test_set(pool: Pool, prompts: np.ndarray) -> TestSet:
         position[rows] = np.arange(len(rows))
         pairs = position[pool.human_pairs]
         columns["chosen"], columns["rejected"] = pairs[(pairs >= 0).all(axis=1)].T
+    several = len(np.unique(pool.generator)) > 1
+    columns["generator"] = pool.generator[rows].astype(np.int64) if several else None
     return TestSet(pool.prompt_id[prompts], pool.category[prompts], rows, offsets, pool.length[rows], **columns)
 
 

@@ -55,6 +55,11 @@ class Job(Protocol):
         """What it has to reward."""
         ...
 
+    @property
+    def asked_pairs(self) -> tuple[np.ndarray, np.ndarray]:
+        """Rows of ``test_embeddings`` whose preference probabilities are asked for."""
+        ...
+
 
 J = TypeVar("J", bound=Job)
 
@@ -110,7 +115,13 @@ class Local:
 
     def _outcome(self, job: Job, stop: threading.Event) -> Outcome:
         """Run one job in a process of its own: what a method leaves behind in its process meets no other cell."""
-        process = ProcessPoolExecutor(max_workers=1, env=ONE_THREAD | NO_RECYCLING | SAFE_PATH, timeout=None)
+        process = ProcessPoolExecutor(
+            max_workers=1,
+            env=ONE_THREAD | NO_RECYCLING | SAFE_PATH,
+            timeout=None,
+            initializer=worker.end_with,  # before any job: the parent may be gone by then
+            initargs=(os.getpid(),),
+        )
         setup = os.getpid(), tuple(map(str, self.forbidden)), self.loaders
         try:
             prepared = _call(process, stop, worker.prepare, *setup)
@@ -133,19 +144,14 @@ def _until_all_slots_end(
 
 
 def _run(process: ProcessPoolExecutor, job: Job, stop: threading.Event) -> Outcome:
-    fitted = _call(process, stop, worker.fit, job.configured, job.pairs, job.seed)
-    if fitted.phase:
-        return fitted
-    rewarded = _call(process, stop, worker.reward, job.configured.label, job.test_embeddings)
-    return Outcome(
-        rewarded.rewards,
-        rewarded.phase,
-        rewarded.error,
-        rewarded.traceback,
-        rewarded.skipped,
-        {**fitted.seconds, **rewarded.seconds},
-        fitted.output + rewarded.output,
-    )
+    """Run the steps one by one: no reward can depend on the pairs, which are sent when all rewards are here."""
+    label, outcome = job.configured.label, _call(process, stop, worker.fit, job.configured, job.pairs, job.seed)
+    if not outcome.phase:
+        outcome = outcome.then(_call(process, stop, worker.reward, label, job.test_embeddings))
+    if outcome.states_probability and not outcome.phase:
+        asked = _call(process, stop, worker.probability, label, job.test_embeddings, *job.asked_pairs)
+        outcome = outcome.then(asked)
+    return outcome
 
 
 def _call(process: ProcessPoolExecutor, stop: threading.Event, step: Callable[..., Outcome], *given: Any) -> Outcome:

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from rmsuite import results, seeds, signature
 from rmsuite.arrays import as_rewards
 from rmsuite.controls import CONTROLS, Evidence
-from rmsuite.data import PreferencePairs, TestSet
+from rmsuite.data import Answers, PreferencePairs, TestSet
 from rmsuite.errors import TaskError
 from rmsuite.method import Configured
 from rmsuite.metrics import applicable
@@ -87,6 +88,12 @@ class Setting:
         """Test embeddings as a worker gets them: shuffled."""
         return self._embeddings(self.task.test.rows[self.test_order])
 
+    @property
+    def asked_pairs(self) -> tuple[np.ndarray, np.ndarray]:
+        """The pairs that probabilities are asked for, as rows of ``test_embeddings``; their orientation is random."""
+        place = np.argsort(self.test_order)
+        return place[self.task.test.asked.first], place[self.task.test.asked.second]
+
     def evidence(self, control: str) -> Evidence:
         """What a control may look at."""
         embeddings = self._embeddings(self.task.test.rows)
@@ -134,6 +141,11 @@ class Job:
     def test_embeddings(self) -> np.ndarray:
         """What it has to reward."""
         return self.setting.test_embeddings
+
+    @property
+    def asked_pairs(self) -> tuple[np.ndarray, np.ndarray]:
+        """For which pairs of ``test_embeddings`` it is asked for probabilities, once its rewards are in."""
+        return self.setting.asked_pairs
 
 
 class Executor(Protocol):
@@ -188,11 +200,11 @@ def control_cells(setting: Setting) -> Iterator[CellRecord]:
     """Compute the controls of one repetition."""
     test = setting.task.test
     for control in CONTROLS:
-        rewards = control.reward(setting.evidence(control.name))
-        rewards = as_rewards(rewards, len(test.rows), who=f"control {control.name!r}")
-        yield CellRecord(
-            **_identity(setting, control.name, "control", "rmsuite"), status="ok", arrays=measured(test, rewards)
-        )
+        with threadpool_limits(limits=1):
+            rewards = control.reward(setting.evidence(control.name))
+        rewards = as_rewards(rewards, len(test.rows), who=control.name)
+        identity = _identity(setting, control.name, "control", "rmsuite")
+        yield CellRecord(**identity, status="ok", arrays=measured(test, Answers(rewards)))
 
 
 def method_cell(job: Job, outcome: Outcome) -> CellRecord:
@@ -206,19 +218,41 @@ def method_cell(job: Job, outcome: Outcome) -> CellRecord:
         return CellRecord(
             **identity, status=status, phase=outcome.phase, error=outcome.error, traceback=outcome.traceback
         )
-    rewards = np.empty(len(outcome.rewards))
-    rewards[setting.test_order] = outcome.rewards
-    notes = ("all rewards are equal",) if (rewards == rewards[0]).all() else ()
-    return CellRecord(**identity, status="ok", notes=notes, arrays=measured(setting.task.test, rewards))
+    answers = _in_test_order(setting, outcome)
+    arrays = measured(setting.task.test, answers)
+    return CellRecord(**identity, status="ok", notes=notes(answers), arrays=arrays)
 
 
-def measured(test: TestSet, rewards: np.ndarray) -> dict[str, np.ndarray]:
-    """Return rewards, and each metric's values and weights by prompt."""
-    arrays = {"rewards": rewards}
-    with np.errstate(over="ignore"):  # the difference of two huge rewards is infinite, and has the right sign
-        for metric in applicable(test):
-            arrays[metric.name], arrays[f"{metric.name}/weight"] = metric.per_prompt(test, rewards)
-    return arrays
+def notes(answers: Answers) -> tuple[str, ...]:
+    """Return what a reader of a method's row should know of its answers."""
+    return ("all rewards are equal",) if (answers.rewards == answers.rewards[0]).all() else ()
+
+
+def _in_test_order(setting: Setting, outcome: Outcome) -> Answers:
+    def sorted_back(shuffled: np.ndarray | None) -> np.ndarray | None:
+        if shuffled is None:
+            return None
+        out = np.empty(len(shuffled))
+        out[setting.test_order] = shuffled
+        return out
+
+    rewards = sorted_back(outcome.rewards)
+    assert rewards is not None
+    return Answers(rewards, sorted_back(outcome.uncertainty), outcome.probability)
+
+
+def measured(test: TestSet, answers: Answers) -> dict[str, np.ndarray]:
+    """Return the answers, and what each prompt adds to the sums of each metric.
+
+    On one thread: the number of threads decides the order of sums, and with it the last bits.
+    """
+    given = {"rewards": answers.rewards, "uncertainty": answers.uncertainty, "probability": answers.probability}
+    arrays = {name: array for name, array in given.items() if array is not None}
+    with (
+        threadpool_limits(limits=1),
+        np.errstate(over="ignore"),
+    ):  # the difference of two huge rewards is infinite, and has the right sign
+        return arrays | {one.name: one.per_prompt(test, answers) for one in applicable(test, answers)}
 
 
 def signature_line(task: LoadedTask, root_seed: int) -> str:

@@ -32,4 +32,4 @@ def rmsuite_tasks() -> Sequence[Path]:  # type: ignore[empty-body]
 
 @hookspec
 def rmsuite_results() -> Sequence[Path]:  # type: ignore[empty-body]
-    """Say which folders hold stored results that tables show beside new ones, made by ``rmsuite run --output``."""
+    """Say which folders hold stored results that tables show beside new ones, the folders of runs."""

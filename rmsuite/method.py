@@ -7,7 +7,7 @@ import inspect
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, Protocol, Self, TypeGuard, runtime_checkable
 
 import numpy as np
 
@@ -28,6 +28,37 @@ class RewardModel(Protocol):
     def reward(self, embeddings: np.ndarray) -> np.ndarray:
         """Return the rewards of ``(n, n_features)`` embeddings: ``(n,)``, finite, larger is better, row by row."""
         ...
+
+
+@runtime_checkable
+class PreferenceProbability(Protocol):
+    """What a reward model may offer beside rewards: how probable it is that one response is preferred to another.
+
+    It is asked when it has returned all rewards; ``first`` and ``second`` are rows of ``embeddings``.
+    """
+
+    def probability(self, embeddings: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        """Return P(first is preferred), ``(n_pairs,)`` in [0, 1]; exchanging the two gives 1 minus it."""
+        ...
+
+
+@runtime_checkable
+class RewardUncertainty(Protocol):
+    """What a reward model may offer beside rewards: how sure it is of each."""
+
+    def uncertainty(self, embeddings: np.ndarray) -> np.ndarray:
+        """Return the standard deviation of each reward, ``(n,)``, at least 0, on the scale of the rewards."""
+        ...
+
+
+def states_probability(model: object) -> TypeGuard[PreferenceProbability]:
+    """Whether a model offers probabilities: by a method, not by an attribute that has that name."""
+    return isinstance(model, PreferenceProbability) and callable(model.probability)
+
+
+def states_uncertainty(model: object) -> TypeGuard[RewardUncertainty]:
+    """Whether a model offers uncertainties: by a method, not by an attribute that has that name."""
+    return isinstance(model, RewardUncertainty) and callable(model.uncertainty)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ import hashlib
 import json
 import os
 import re
+import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,8 +19,9 @@ import numpy as np
 
 from rmsuite.errors import ResultsError
 
-FORMAT = 1
+FORMAT = 2
 BLANK = 64 * "0"
+DAMAGED = (EOFError, zipfile.BadZipFile, zlib.error)  # what numpy raises of an array file, beside ValueError
 Status = Literal["ok", "failed", "skipped"]
 
 
@@ -42,8 +45,8 @@ class CellRecord:
     notes : tuple of str
         What a reader of the table should know, for instance that all rewards are equal.
     arrays : mapping
-        ``rewards`` (one a test response, in pool order), and for each metric ``NAME`` and ``NAME/weight``,
-        one value a test prompt.
+        ``rewards`` and ``uncertainty`` (one a test response, in pool order), ``probability`` (one an asked pair), and
+        for each metric, by its name, what each test prompt adds to its sums, ``(n_prompts, k)``.
     """
 
     task: str
@@ -95,6 +98,12 @@ def write(home: Path, record: CellRecord) -> Path:
     return path
 
 
+def files(path: Path) -> tuple[Path, ...]:
+    """Return the files of the cell whose record is at ``path``: the arrays, if it has any, and the record, in order."""
+    digest = json.loads(path.read_text(encoding="utf-8"))["arrays_sha256"]
+    return (*([_arrays_path(path, digest)] if digest else []), path)
+
+
 def _arrays_path(path: Path, digest: str) -> Path:
     return path.with_name(f"{path.stem}-{digest[:16]}.npz")
 
@@ -104,7 +113,7 @@ def _write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> str:
         return ""
     temporary = _temporary(path.with_suffix(".npz"))
     with temporary.open("wb") as file:
-        members: dict[str, Any] = {name.replace("/", "|"): array for name, array in sorted(arrays.items())}
+        members: dict[str, Any] = dict(sorted(arrays.items()))
         np.savez_compressed(file, **members)
     digest = _digest(temporary)
     temporary.replace(_arrays_path(path, digest))
@@ -160,7 +169,7 @@ def read(path: Path) -> CellRecord:
             raise ValueError(f"format {version}")
         document["notes"] = tuple(document["notes"])
         return CellRecord(**document, arrays=_read_arrays(path, digest))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (*DAMAGED, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         do = "delete the cell and run it again"
         raise ResultsError(who=f"result {path}", expected="a whole cell", got=f"{error}", do=do) from None
 
@@ -171,8 +180,8 @@ def _read_arrays(path: Path, digest: str) -> dict[str, np.ndarray]:
     arrays = _arrays_path(path, digest)
     if _digest(arrays) != digest:
         raise ValueError(f"{arrays.name} with another sha256 than the record says")
-    with np.load(arrays, allow_pickle=False) as file:
-        return {name.replace("|", "/"): file[name] for name in file.files}
+    with arrays.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
 
 
 def signatures(folder: Path) -> set[str]:

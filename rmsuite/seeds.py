@@ -13,7 +13,18 @@ from typing import Literal
 
 import numpy as np
 
-Purpose = Literal["pairs", "annotation", "method", "test-order", "control", "bootstrap", "check"]
+Purpose = Literal[
+    "pairs",
+    "annotation",
+    "method",
+    "test-order",
+    "test-pairs",
+    "control",
+    "bootstrap",
+    "permutation",
+    "simulation",
+    "check",
+]
 
 
 def generator(root: int, purpose: Purpose, **axes: str | int) -> np.random.Generator:

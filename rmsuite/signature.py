@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from rmsuite.errors import ResultsError
 
-PROTOCOL = "1"
+PROTOCOL = "2"
 
 
 def write(parts: Mapping[str, str]) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 
 PARTS = ("train", "validation", "test")
 FRACTIONS: Mapping[str, float] = MappingProxyType({"train": 0.6, "validation": 0.15, "test": 0.25})
-SALT = b"rmsuite split 1:"
+SALT, HALF_SALT = b"rmsuite split 1:", b"rmsuite half 1:"
 
 
 def part_of(prompt_ids: Iterable[bytes], fractions: Mapping[str, float]) -> np.ndarray:
@@ -25,10 +25,21 @@ def part_of(prompt_ids: Iterable[bytes], fractions: Mapping[str, float]) -> np.n
     ['train', 'test']
     """
     edges = np.cumsum([fractions[part] for part in PARTS])
-    unit = np.array([_unit(prompt_id) for prompt_id in prompt_ids])
+    unit = np.array([_unit(SALT, prompt_id) for prompt_id in prompt_ids])
     return np.array(PARTS)[np.minimum(np.searchsorted(edges, unit, side="right"), len(PARTS) - 1)]
 
 
-def _unit(prompt_id: bytes) -> float:
-    digest = hashlib.sha256(SALT + bytes(prompt_id)).digest()
+def in_second_half(prompt_ids: Iterable[bytes]) -> np.ndarray:
+    """Return which prompts are in the second half of a part, for what is chosen on one half and read on the other.
+
+    Examples
+    --------
+    >>> in_second_half([b"0a1b2c3d4e5f", b"aa", b"cc"]).tolist()
+    [False, False, True]
+    """
+    return np.array([_unit(HALF_SALT, prompt_id) >= 0.5 for prompt_id in prompt_ids], bool)
+
+
+def _unit(salt: bytes, prompt_id: bytes) -> float:
+    digest = hashlib.sha256(salt + bytes(prompt_id)).digest()
     return int.from_bytes(digest[:8], "big") / 2**64

@@ -1,7 +1,8 @@
-"""What runs in a worker process: fit a method, then reward test embeddings. It is handed nothing else.
+"""What runs in a worker process: fit a method, reward test embeddings, compare some. It is handed nothing else.
 
-The two steps are two calls: a cell's test embeddings are sent after its ``fit`` has returned. The process holds no
-gold reward, id or test pair, and opening the files that hold them is refused.
+The steps are calls of their own: a cell's test embeddings are sent after its ``fit`` has returned, and which of them
+are to be compared after all rewards have been returned. The process holds no gold reward, no id and no preference
+of the test part, and opening the files that hold them is refused.
 """
 
 from __future__ import annotations
@@ -14,32 +15,48 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 
 from rmsuite import seeds
-from rmsuite.arrays import as_rewards, frozen
+from rmsuite.arrays import as_probability, as_rewards, as_uncertainty, frozen
 from rmsuite.data import PreferencePairs
 from rmsuite.errors import NotApplicable, describe
-from rmsuite.method import Configured, RewardModel
+from rmsuite.method import Configured, RewardModel, states_probability, states_uncertainty
 
-Phase = Literal["make", "fit", "reward", "worker"]
+Phase = Literal["make", "fit", "reward", "uncertainty", "probability", "worker"]
 KEPT_OUTPUT = 4_000  # characters of a method's printed output
 
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What became of one cell's method: rewards, or the phase and the reason of a failure or refusal."""
+    """What became of one cell's method: its answers, or the phase and the reason of a failure or refusal.
+
+    Answers are in the order in which embeddings and pairs were sent. ``states_probability`` says that the model, which
+    stays in its process, is to be asked for probabilities next.
+    """
 
     rewards: np.ndarray | None = None
+    uncertainty: np.ndarray | None = None
+    probability: np.ndarray | None = None
+    states_probability: bool = False
     phase: Phase | Literal[""] = ""
     error: str = ""
     traceback: str = ""
     skipped: bool = False
     seconds: dict[str, float] = field(default_factory=dict)
     output: str = ""
+
+    def then(self, step: Outcome) -> Outcome:
+        """Return the outcome after a further step: a step that fails leaves no answers."""
+        seconds, output = {**self.seconds, **step.seconds}, self.output + step.output
+        if step.phase:
+            return replace(step, seconds=seconds, output=output)
+        rewards = self.rewards if step.rewards is None else step.rewards
+        uncertainty = self.uncertainty if step.uncertainty is None else step.uncertainty
+        return replace(step, rewards=rewards, uncertainty=uncertainty, seconds=seconds, output=output)
 
 
 class _Broken(Exception):  # noqa: N818 -- carries an error, is none
@@ -56,8 +73,7 @@ _fitted: list[RewardModel] = []
 
 
 def prepare(parent: int, forbidden: tuple[str, ...], loaders: tuple[Callable[[], object], ...]) -> Outcome:
-    """Set up a fresh process: bind it to its parent, refuse the files that hold gold, then load plugin files."""
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    """Set up a fresh process: refuse the files that hold gold, then load plugin files."""
     os.dup2(2, 1)  # standard output is for the parent's tables; what native code prints goes to standard error
     guard(parent, forbidden)
     for load in loaders:
@@ -65,8 +81,12 @@ def prepare(parent: int, forbidden: tuple[str, ...], loaders: tuple[Callable[[],
     return Outcome()
 
 
-def _end_with(parent: int) -> None:
-    # A parent that is killed cannot end its workers: they would wait for the next job for ever.
+def end_with(parent: int) -> None:
+    """Bind this process to its parent: one that is killed cannot end its workers, and they would wait for ever."""
+    threading.Thread(target=_wait_for_the_end, args=(parent,), daemon=True).start()
+
+
+def _wait_for_the_end(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(1)
     os._exit(1)
@@ -96,32 +116,52 @@ def guard(parent: int, forbidden: tuple[str, ...]) -> None:
 def fit(configured: Configured, pairs: PreferencePairs, seed: int) -> Outcome:
     """Make and fit a fresh model, and keep it in this process for ``reward``."""
     _fitted.clear()
+    seconds: dict[str, float] = {}
     with _output() as output:
         try:
             with _phase("make"):
                 model = configured.make()
-            start = time.perf_counter()
-            with _phase("fit"):
+            with _timed("fit", seconds):
                 model.fit(pairs, rng=seeds.stream(seed))
-            seconds = time.perf_counter() - start
         except _Broken as broken:
             return _failure(broken, output.getvalue())
     _fitted.append(model)
-    return Outcome(seconds={"fit": seconds}, output=output.getvalue()[-KEPT_OUTPUT:])
+    return Outcome(seconds=seconds, output=output.getvalue()[-KEPT_OUTPUT:])
 
 
 def reward(label: str, embeddings: np.ndarray) -> Outcome:
-    """Reward test embeddings with the model that ``fit`` left here, and forget it."""
-    model = _fitted.pop()
+    """Reward test embeddings with the model that ``fit`` left here; keep it only if it states probabilities."""
+    model, n, uncertainty = _fitted.pop(), len(embeddings), None
+    seconds: dict[str, float] = {}
     with _output() as output:
         try:
-            start = time.perf_counter()
-            with _phase("reward"):
-                rewards = as_rewards(model.reward(frozen(embeddings)), len(embeddings), who=repr(label))
-            seconds = time.perf_counter() - start
+            with _timed("reward", seconds):
+                rewards = as_rewards(model.reward(frozen(embeddings)), n, who=repr(label))
+            if states_uncertainty(model):
+                with _timed("uncertainty", seconds):
+                    uncertainty = as_uncertainty(model.uncertainty(frozen(embeddings)), n, who=repr(label))
         except _Broken as broken:
             return _failure(broken, output.getvalue())
-    return Outcome(rewards, seconds={"reward": seconds}, output=output.getvalue()[-KEPT_OUTPUT:])
+    asks = states_probability(model)
+    if asks:
+        _fitted.append(model)
+    text = output.getvalue()[-KEPT_OUTPUT:]
+    return Outcome(rewards, uncertainty, states_probability=asks, seconds=seconds, output=text)
+
+
+def probability(label: str, embeddings: np.ndarray, first: np.ndarray, second: np.ndarray) -> Outcome:
+    """Ask the model, which has given all its rewards, which of two rows is preferred, and forget it."""
+    model = _fitted.pop()
+    seconds: dict[str, float] = {}
+    assert states_probability(model)
+    with _output() as output:
+        try:
+            with _timed("probability", seconds):
+                stated = model.probability(frozen(embeddings), frozen(first), frozen(second))
+                stated = as_probability(stated, len(first), who=repr(label))
+        except _Broken as broken:
+            return _failure(broken, output.getvalue())
+    return Outcome(probability=stated, seconds=seconds, output=output.getvalue()[-KEPT_OUTPUT:])
 
 
 @contextlib.contextmanager
@@ -129,6 +169,14 @@ def _output() -> Iterator[io.StringIO]:
     buffer = io.StringIO()
     with contextlib.redirect_stdout(buffer), contextlib.redirect_stderr(buffer):
         yield buffer
+
+
+@contextlib.contextmanager
+def _timed(phase: Phase, seconds: dict[str, float]) -> Iterator[None]:
+    start = time.perf_counter()
+    with _phase(phase):
+        yield
+    seconds[phase] = time.perf_counter() - start
 
 
 @contextlib.contextmanager

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 import re
+import shutil
 from contextlib import redirect_stdout
 from pathlib import Path
 
-from rmsuite import cli, plugins, results, tables
+from rmsuite import cli, plugins, results
+from rmsuite.commands import shared
 from rmsuite.render import render
+from rmsuite.reports.tables import report
 from rmsuite.tasks import read_book
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -19,7 +22,7 @@ PAGES = ("README.md", "baselines/README.md", "tasks/README.md")
 
 def leaderboard() -> str:
     """The stored results as tables."""
-    return render(tables.tables(results.read_all(STORED)), "markdown")
+    return render(report(results.read_all(STORED), level=shared.level(STORED)), "markdown")
 
 
 def commands() -> str:
@@ -66,10 +69,12 @@ def fresh(page: str) -> str:
 
 
 def make_results() -> None:
-    """Run the baselines on the default suite into the stored results."""
+    """Run the baselines on the default suite into the stored results, and verify them by a second run."""
+    shutil.rmtree(STORED)
     arguments = [argument for method in _baselines().methods for argument in ("--method", method.name)]
     with redirect_stdout(io.StringIO()):
         cli.main(["run", *arguments, "--no-stored", "--output", str(STORED)])
+        cli.main(["verify", str(STORED), "--rerun", "all"])
 
 
 def main() -> None:

@@ -44,6 +44,13 @@ class Secrets:
         return {window.tobytes() for sequence in sequences for window in _windows(sequence)}
 
     @cached_property
+    def asked(self) -> set[bytes]:
+        """Windows of the pairs that probabilities are asked for: they tell which responses share a prompt."""
+        first, second = self.setting.asked_pairs
+        sequences = (first, second, np.column_stack([first, second]))
+        return {window.tobytes() for sequence in sequences for window in _windows(sequence)}
+
+    @cached_property
     def embeddings(self) -> np.ndarray:
         """Test embeddings in pool order."""
         task = self.setting.task
@@ -66,8 +73,9 @@ def find(found: dict[str, Any], secrets: Secrets) -> set[str]:
         "ids": _has_ids(found["block"], secrets.ids),
         "root seed": str(secrets.setting.root_seed).encode() in found["block"],
         "rows": _has_rows(found["arrays"], secrets.rows),
+        "asked pairs": found["phase"] != "probability" and _has_rows(found["arrays"], secrets.asked),
         "test embeddings": found["phase"] == "fit" and _has_embeddings(found, secrets.embeddings),
-        "pool order": found["phase"] == "reward" and _in_pool_order(found["arrays"], secrets.embeddings),
+        "pool order": found["phase"] != "fit" and _in_pool_order(found["arrays"], secrets.embeddings),
         "files": any(outcome != "refused" for outcome in found["attempts"].values()),
     }
     return {name for name, leaked in checks.items() if leaked}

@@ -32,6 +32,30 @@ class Honest:
         return embeddings @ self.weights
 
 
+@dataclass
+class Versed(Honest):
+    """Says what it was asked: the probability is of the first feature, and a file notes the order of the steps."""
+
+    file: str = ""
+
+    def reward(self, embeddings):
+        self.note("reward")
+        return embeddings[:, 0]
+
+    def uncertainty(self, embeddings):
+        self.note("uncertainty")
+        return np.abs(embeddings[:, 1])
+
+    def probability(self, embeddings, first, second):
+        self.note("probability")
+        return 1 / (1 + np.exp(embeddings[second, 0] - embeddings[first, 0]))
+
+    def note(self, step):
+        if self.file:
+            with Path(self.file).open("a") as file:
+                file.write(step + "\n")
+
+
 class FirstFeature(Honest):
     def reward(self, embeddings):
         return embeddings[:, 0]
@@ -119,6 +143,17 @@ def failing(phase, action):
     return Failing
 
 
+def overstepping(power, answer):
+    """Return a method that answers ``answer`` of the number of rows or pairs when it is asked for that power."""
+
+    class Overstepping(Honest):
+        def power(self, embeddings, *pairs):
+            return answer(len(pairs[0]) if pairs else len(embeddings))
+
+    setattr(Overstepping, power, Overstepping.power)
+    return Overstepping
+
+
 def raising(kind, *arguments):
     def action(given):
         raise kind(*arguments)
@@ -187,6 +222,17 @@ FAILING = {
     "writes-chosen": failing("fit", write("chosen")),
     "writes-test": failing("reward", write(None)),
     "writes-below": failing("fit", write_below),
+    "more-than-certain": overstepping("probability", lambda n: np.full(n, 1.5)),
+    "less-than-impossible": overstepping("probability", lambda n: np.full(n, -1e-9)),
+    "unknown-probability": overstepping("probability", lambda n: np.full(n, np.nan)),
+    "one-probability": overstepping("probability", lambda n: 0.5),
+    "no-probability": overstepping("probability", lambda n: None),
+    "refuses-in-probability": overstepping("probability", lambda n: raising(rmsuite.NotApplicable, "not for me")(n)),
+    "dies-in-probability": overstepping("probability", lambda n: os._exit(7)),
+    "negative-uncertainty": overstepping("uncertainty", lambda n: np.full(n, -1)),
+    "endless-uncertainty": overstepping("uncertainty", lambda n: np.full(n, np.inf)),
+    "too-few-uncertainties": overstepping("uncertainty", lambda n: np.ones(n - 1)),
+    "fails-in-uncertainty": overstepping("uncertainty", lambda n: raising(ValueError, "cannot tell")(n)),
 }
 
 
@@ -194,6 +240,7 @@ FAILING = {
 def rmsuite_methods():
     methods = [
         rmsuite.Method(name="honest", make=Honest),
+        rmsuite.Method(name="versed", make=Versed),
         rmsuite.Method(name="first-feature", make=FirstFeature),
         rmsuite.Method(name="scaled", make=Scaled),
         rmsuite.Method(name="threads", make=Threads),

@@ -34,7 +34,7 @@ def entrants(plugin: Path, texts: Iterable[str]) -> list[Entrant]:
     """Return the methods of a plugin file that the texts name."""
     catalogue = plugins.load([plugin], installed=False)
     found = (catalogue.configured(text) for text in texts)
-    return [Entrant(configured, owner.origin) for owner, configured in found]
+    return [Entrant(configured, owner.source) for owner, configured in found]
 
 
 def executor(plugin: Path, forbidden: Iterable[Path], n_jobs: int = 1) -> Local:

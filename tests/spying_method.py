@@ -61,9 +61,10 @@ def find():
     for thing in reachable():
         kind = type(thing)
         if issubclass(kind, np.ndarray):
-            block.append(thing.tobytes())
-            if thing.dtype.kind in "iuf":
-                arrays.append(np.array(thing, subok=False))
+            plain = np.array(thing, subok=False)  # numpy's masked constant refuses its own methods
+            block.append(plain.tobytes())
+            if plain.dtype.kind in "iuf":
+                arrays.append(plain)
         elif kind in (list, tuple) and len(thing) > 3 and all(isinstance(item, NUMBERS) for item in thing):
             arrays.append(np.array(thing, dtype=np.float64))
         elif issubclass(kind, float | np.floating):
@@ -160,6 +161,11 @@ class Spy:
     def reward(self, embeddings):
         report("reward", embeddings=np.array(embeddings), writeable=embeddings.flags.writeable, flags=self.flags)
         return np.arange(len(embeddings))
+
+    def probability(self, embeddings, first, second):
+        given = {"first": np.array(first), "second": np.array(second)}
+        report("probability", **given, writeable=any(x.flags.writeable for x in (embeddings, first, second)))
+        return np.full(len(first), 0.5)
 
 
 @rmsuite.hookimpl

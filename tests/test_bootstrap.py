@@ -5,10 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy import stats
-from scipy.special import expit
 
-from rmsuite.statistics import Estimate, Sample, estimates, paired_differences
-from rmsuite.statistics import bootstrap as module
+from rmsuite.statistics import Estimate, Sample, estimates, intervals, mean_sample, resample
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -18,72 +16,31 @@ def rng(seed: int = 0) -> np.random.Generator:
 def sample(values: np.ndarray, weights: np.ndarray | None = None, low: float = 0.0, high: float = 1.0) -> Sample:
     values = np.atleast_2d(np.asarray(values, float))
     weights = np.ones_like(values) if weights is None else np.broadcast_to(weights, values.shape)
-    return Sample(values, weights, low, high, n_items=values.shape[1], n_repetitions=1)
+    return mean_sample(values, weights, low, high, n_items=values.shape[1], n_repetitions=1)
 
 
-def simulated(seed: int, n_prompts: int, n_pairs: int, spread: float) -> np.ndarray:
-    """Return 0/1 outcomes (n_prompts, n_pairs) whose chance varies between prompts on the logit scale."""
-    source = rng(seed)
-    chance = expit(0.5 + spread * source.standard_normal((n_prompts, 1)))
-    return (source.random((n_prompts, n_pairs)) < chance).astype(float)
-
-
-def truth(spread: float) -> float:
-    nodes, weights = np.polynomial.hermite_e.hermegauss(60)
-    return float((expit(0.5 + spread * nodes) * weights).sum() / weights.sum())
-
-
-def coverage(n_prompts: int, n_pairs: int, spread: float, by_prompt: bool, n_simulations: int = 600) -> float:
-    right, hits = truth(spread), 0
-    for seed in range(n_simulations):
-        outcomes = simulated(seed, n_prompts, n_pairs, spread)
-        values = outcomes.mean(axis=1) if by_prompt else outcomes.ravel()
-        found = estimates(sample(values), rng(seed), n_draws=600)[0]
-        hits += found.low <= right <= found.high
-    return hits / n_simulations
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("n_prompts", "n_pairs", "spread"), [(50, 10, 1.0), (100, 1, 0.5), (200, 10, 1.0), (100, 45, 1.0), (300, 4, 2.0)]
-)
-def test_intervals_over_prompts_cover_what_they_say(n_prompts, n_pairs, spread):
-    """600 simulations have a standard error of 0.9 points; the seeds are fixed, so that the outcome is too."""
-    assert 0.93 <= coverage(n_prompts, n_pairs, spread, by_prompt=True) <= 0.97
-
-
-@pytest.mark.slow
-def test_intervals_over_pairs_as_if_independent_do_not():
-    """Why prompts are the clusters: 200 prompts x 10 pairs cover about 78 %, 45 pairs about 50 %."""
-    assert coverage(200, 10, 1.0, by_prompt=False, n_simulations=200) < 0.85
-    assert coverage(100, 45, 1.0, by_prompt=False, n_simulations=200) < 0.60
+def found_in(values: Sample, seed: int = 0, n_draws: int = 10_000) -> list[Estimate]:
+    return estimates(resample(values, rng(seed), n_draws))
 
 
 def test_one_seed_gives_one_interval_to_the_bit_and_another_seed_another():
     values = sample(rng(1).random((3, 80)))
-    first, again, other = (estimates(values, rng(seed)) for seed in (5, 5, 6))
+    first, again, other = (found_in(values, seed) for seed in (5, 5, 6))
     assert first == again
     assert first != other
-
-
-def test_the_chunk_size_moves_nothing_but_the_last_bit(monkeypatch):
-    values = sample(rng(1).random((2, 50)))
-    whole = module.draw_means(values, 700, rng())
-    monkeypatch.setattr(module, "CHUNK", 64)
-    np.testing.assert_allclose(module.draw_means(values, 700, rng()), whole, rtol=1e-14)
 
 
 def test_other_columns_move_no_interval():
     """A method's interval does not depend, to the bit, on which methods stand beside it, nor on their order."""
     values = rng(2).random((17, 61))
-    together = estimates(sample(values), rng())
-    assert [estimates(sample(values[i]), rng())[0] for i in range(17)] == together
-    assert estimates(sample(values[::-1]), rng()) == together[::-1]
+    together = found_in(sample(values))
+    assert [found_in(sample(values[i]))[0] for i in range(17)] == together
+    assert found_in(sample(values[::-1])) == together[::-1]
 
 
 def test_clusters_of_size_one_agree_with_scipys_percentile_bootstrap():
     values = rng(3).exponential(size=400)
-    mine = estimates(sample(values, high=50), rng(), n_draws=20_000)[0]
+    mine = found_in(sample(values, high=50), n_draws=20_000)[0]
     theirs = stats.bootstrap((values,), np.mean, n_resamples=20_000, method="percentile", random_state=0)
     width = mine.high - mine.low
     assert mine.low == pytest.approx(theirs.confidence_interval.low, abs=0.03 * width)
@@ -93,55 +50,117 @@ def test_clusters_of_size_one_agree_with_scipys_percentile_bootstrap():
 def test_a_weighted_mean_is_the_share_over_all_items():
     """Prompts with 1, 2 and 5 pairs: the value is right pairs over pairs."""
     values, weights = np.array([1.0, 0.5, 0.2]), np.array([1.0, 2.0, 5.0])
-    assert estimates(sample(values, weights), rng())[0].value == pytest.approx(3 / 8)
+    assert found_in(sample(values, weights))[0].value == pytest.approx(3 / 8)
 
 
 def test_clusters_without_weight_change_nothing_but_the_draws():
     values, weights = rng(4).random(60), np.ones(60)
     weights[40:] = 0
-    found = estimates(sample(values, weights), rng(), n_draws=4000)[0]
+    found = found_in(sample(values, weights), n_draws=4000)[0]
     assert found.value == pytest.approx(values[:40].mean())
     assert found.n_clusters == 40
 
 
 def test_widths_shrink_with_the_root_of_the_clusters():
-    small, large = (estimates(sample(rng(5).random(n)), rng())[0] for n in (100, 10_000))
+    small, large = (found_in(sample(rng(5).random(n)))[0] for n in (100, 10_000))
     assert (small.high - small.low) / (large.high - large.low) == pytest.approx(10, rel=0.15)
 
 
 @pytest.mark.parametrize(("value", "low", "high"), [(1.0, None, 1.0), (0.0, 0.0, None), (0.5, None, None)])
 def test_no_interval_has_width_zero_where_all_clusters_agree(value, low, high):
-    found = estimates(sample(np.full(100, value)), rng())[0]
+    found = found_in(sample(np.full(100, value)))[0]
     assert found.low == low or found.low < value
     assert found.high == high or found.high > value
     assert found.high > found.low
 
 
 def test_the_all_correct_interval_is_that_of_clopper_and_pearson():
-    found = estimates(sample(np.ones(50)), rng())[0]
+    found = found_in(sample(np.ones(50)))[0]
     assert found.low == pytest.approx(stats.binomtest(50, 50).proportion_ci(0.95, "exact").low)
 
 
 def test_one_cluster_says_almost_nothing():
-    found = estimates(sample(np.array([0.7])), rng())[0]
+    found = found_in(sample(np.array([0.7])))[0]
     assert found.low < 0.05
     assert found.high > 0.95
 
 
 def test_a_column_minus_itself_is_exactly_zero_and_a_duplicate_is_not_separable():
     values = rng(6).random((2, 90))
-    found = paired_differences(sample(np.vstack([values, values[0]])), 0, rng())
-    assert (found[0].value, found[0].low, found[0].high) == (0.0, 0.0, 0.0)
-    assert found[2].value == 0
-    assert found[2].low <= 0 <= found[2].high
+    found = resample(sample(np.vstack([values, values[0]])), rng())
+    itself, duplicate = found.difference(0, 0), found.difference(2, 0)
+    assert (itself.value, itself.low, itself.high) == (0.0, 0.0, 0.0)
+    assert duplicate.value == 0
+    assert duplicate.low < 0 < duplicate.high
 
 
 def test_pairing_narrows_the_interval_of_a_difference():
     base = rng(7).random(200)
     values = np.vstack([base, np.clip(base + 0.02 * rng(8).standard_normal(200), 0, 1)])
-    paired = paired_differences(sample(values), 0, rng())[1]
-    alone = estimates(sample(values), rng())[1]
+    found = resample(sample(values), rng())
+    paired, alone = found.difference(1, 0), found.estimate(1)
     assert (paired.high - paired.low) < 0.2 * (alone.high - alone.low)
+
+
+def test_a_difference_is_the_mirror_of_the_difference_the_other_way_round():
+    found = resample(sample(rng(9).random((2, 70))), rng())
+    one, other = found.difference(0, 1), found.difference(1, 0)
+    assert (one.value, one.low, one.high) == pytest.approx((-other.value, -other.high, -other.low))
+
+
+@pytest.mark.parametrize("deviants", range(10))
+def test_the_interval_moves_smoothly_as_clusters_leave_the_boundary(deviants):
+    """One wrong prompt more must not shrink the interval: it did when the boundary rule ended at the first of them."""
+    widths = []
+    for wrong in (deviants, deviants + 1):
+        values = np.ones(200)
+        values[:wrong] = 0
+        found = found_in(sample(values))[0]
+        widths.append(found.high - found.low)
+    assert widths[1] > 0.9 * widths[0]
+
+
+@pytest.mark.parametrize("method", intervals.METHODS)
+def test_influence_gives_the_standard_error_of_a_mean(method):
+    values = rng(10).random(80)
+    e = resample(sample(values), rng(), method=method).evidence(0)
+    assert e.standard_error == pytest.approx(values.std(ddof=1) / np.sqrt(80))
+
+
+def test_any_function_of_sums_can_be_resampled():
+    """A ratio of sums written as its own reduction gives the same draws as the built-in weighted mean."""
+    values, weights = rng(11).random((2, 60)), rng(12).integers(1, 9, (2, 60)).astype(float)
+    mean = mean_sample(values, weights, 0, 1, 1, 1)
+    own = Sample(mean.sums, 0, 1, 1, 1, lambda sums: sums[..., 0] / sums[..., 1])
+    one, two = resample(mean, rng()), resample(own, rng())
+    np.testing.assert_array_equal(one.draws, two.draws)
+    np.testing.assert_allclose(mean.influence, own.influence)
+
+
+def test_resamples_without_any_weight_are_left_out_and_do_not_warn():
+    """Three prompts of sixty have pairs: 5 % of the resamples have none."""
+    values, weights = np.zeros(60), np.zeros(60)
+    weights[:3], values[:3] = 1, (0.2, 0.5, 0.9)
+    found = resample(sample(values, weights), rng())
+    assert np.isnan(found.draws).any()
+    assert np.isfinite([found.estimate(0).low, found.estimate(0).high]).all()
+
+
+def test_bca_agrees_with_scipys():
+    values = rng(13).exponential(size=300)
+    mine = resample(sample(values, high=50), rng(), 20_000, method="bca").estimate(0)
+    theirs = stats.bootstrap((values,), np.mean, n_resamples=20_000, method="BCa", random_state=0)
+    width = mine.high - mine.low
+    assert mine.low == pytest.approx(theirs.confidence_interval.low, abs=0.04 * width)
+    assert mine.high == pytest.approx(theirs.confidence_interval.high, abs=0.04 * width)
+
+
+def test_unequal_weights_count_as_fewer_clusters():
+    """One prompt with most of the pairs: an interval as if there were a hundred prompts would be far too narrow."""
+    weights = np.ones(100)
+    weights[0] = 200
+    assert sample(np.ones(100), weights).effective_clusters[0] == pytest.approx(299**2 / (200**2 + 99))
+    assert found_in(sample(np.ones(100), weights))[0].low < 0.3
 
 
 def test_an_estimate_holds_its_value_and_cannot_be_built_without_its_facts():

@@ -59,7 +59,8 @@ def test_the_package_holds_arrays_and_cards_only():
     files = [path for path in ROOT.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
     assert {path.suffix for path in files if "pools" in path.parts} == {".npy", ".toml"}
     assert {path.relative_to(ROOT).as_posix() for path in files if path.suffix not in (".npy", ".toml")} == {
-        "__init__.py"
+        "__init__.py",
+        "references.bib",
     }
 
 

@@ -11,7 +11,7 @@ import random
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
-from villains import VILLAINS, Good, Villain, WidensNativePools
+from villains import VILLAINS, Good, Versed, Villain, WidensNativePools
 
 import rmsuite_baselines
 from rmsuite.checks import CHECKS, Check, Finding, Subject, check_method, examine, file_listing
@@ -19,6 +19,7 @@ from rmsuite.errors import NotApplicable
 from rmsuite.method import Configured, Method
 
 NAMES = [check.name for check in CHECKS]
+POWERS = {name for name in NAMES if name.startswith(("probability-", "uncertainty-"))}
 LIGHT = "import rmsuite\n\n@rmsuite.hookimpl\ndef rmsuite_methods():\n    return []\n"
 UNEXPECTED = "make `fit` and `reward` run on toy data"  # the remedy where no check knows what went wrong
 
@@ -71,16 +72,37 @@ def test_every_check_has_a_villain_and_every_villain_a_check():
     assert set(NAMES) == {villain.check for villain in VILLAINS}
 
 
+def expected(*powers: str) -> dict[str, str]:
+    """All passed, but for the promises of powers that a method does not have."""
+    return {name: "skipped" if name in POWERS and name.partition("-")[0] not in powers else "passed" for name in NAMES}
+
+
 def test_a_good_method_passes_every_check(tmp_path):
-    findings = check_method(subject(Good, listing_of(LIGHT, tmp_path)))
-    assert statuses(findings) == dict.fromkeys(NAMES, "passed"), [finding.evidence for finding in findings]
+    """One that states rewards only is not asked for more."""
+    listing = listing_of(LIGHT, tmp_path)
+    findings = check_method(subject(Versed, listing))
+    assert statuses(findings) == expected("probability", "uncertainty"), [finding.evidence for finding in findings]
+    findings = check_method(subject(Good, listing))
+    assert statuses(findings) == expected(), [finding.evidence for finding in findings]
+    (reason,) = {finding.evidence for finding in findings if finding.check.name == "probability-range"}
+    assert reason == "it states no probabilities: it has no method `probability`"
+
+
+def test_an_attribute_with_the_name_of_a_power_is_no_power():
+    """Who names a parameter `uncertainty` has not promised anything."""
+
+    class Named(Good):
+        probability, uncertainty = 0.9, None
+
+    assert statuses(check_method(subject(Named))) == {**expected(), "light-listing": "skipped"}
 
 
 @pytest.mark.parametrize("method", rmsuite_baselines.rmsuite_methods(), ids=lambda method: method.name)
 def test_a_baseline_passes_every_check(method):
     """No false alarm on the methods that every table compares with."""
     findings = check_method(Subject(Configured(method), "import rmsuite_baselines"))
-    assert statuses(findings) == dict.fromkeys(NAMES, "passed"), [finding.evidence for finding in findings]
+    powers = ("probability",) if method.name.startswith("bt-") else ()
+    assert statuses(findings) == expected(*powers), [finding.evidence for finding in findings]
 
 
 def test_the_checks_leave_global_random_state_as_it_is():

@@ -14,7 +14,9 @@ import pytest
 from command_line import Toys, options, walk
 from plugin_files import source, write
 
-from rmsuite import cli, commands
+from rmsuite import checks, cli, harness
+from rmsuite.commands import show
+from rmsuite.render import STYLES
 
 RUN = ("-m", "good", "-t", "toy-gold", "-r", "1", "-j", "1")
 
@@ -30,8 +32,10 @@ def toys(tmp_path, toy_root, capfd, monkeypatch):
 
 @pytest.fixture
 def finished(toys):
-    """The toys, after one run into the default folder."""
-    assert toys("run", *RUN).code == 0
+    """The toys, after one run into the default folder; its table is in a file."""
+    answer = toys("run", *RUN)
+    assert answer.code == 0
+    Path("table.txt").write_text(answer.out)
     return toys
 
 
@@ -42,12 +46,12 @@ def test_run_prints_the_table_on_standard_output_and_where_results_lie_beside_it
     first, *lines = answer.out.splitlines()
     assert first == "toy-gold@1"
     assert {"good", "(random)", "(length)", "(oracle)"} <= {line.split()[0] for line in lines if line}
-    assert lines[-1].startswith("Signature: rmsuite:1|task:toy-gold@1|")
+    assert lines[-1].startswith("Signature: rmsuite:2|task:toy-gold@1|")
     assert len(list(Path("rmsuite-results").glob("toy-gold@1/*/0.json"))) == 6
 
 
 def test_run_takes_the_suite_its_tasks_and_its_repetitions_where_none_are_given(toys):
-    documents = json.loads(toys("run", "-m", "good", "--format", "json").out)
+    documents = json.loads(toys("run", "-m", "good", "--format", "json").out)["tables"]
     assert [document["task"] for document in documents] == ["toy-gold@1", "toy-human@1"]
     assert len(list(Path("rmsuite-results").glob("*/good/*.json"))) == 4
 
@@ -68,15 +72,16 @@ def test_a_task_given_twice_fails_once(toys):
 
 def test_parameters_make_a_row_of_their_own(toys):
     answer = toys("run", *RUN, "-m", "good[sign=-1]", "--format", "json")
-    values = {r["method"]: r["estimates"]["pair-accuracy"]["value"] for r in json.loads(answer.out)[0]["rows"]}
+    values = {
+        r["method"]: r["estimates"]["pair-accuracy"]["value"] for r in json.loads(answer.out)["tables"][0]["rows"]
+    }
     assert values["good"] == pytest.approx(1 - values["good[sign=-1]"])
 
 
 def test_the_seed_is_in_the_signature_and_moves_the_numbers_and_jobs_do_not(toys):
     def rows(*arguments):
-        document = json.loads(toys("run", "-m", "good", "-m", "better", "-r", "1", "--format", "json", *arguments).out)[
-            0
-        ]
+        command = ("run", "-m", "good", "-m", "better", "-r", "1", "--format", "json", *arguments)
+        document = json.loads(toys(*command).out)["tables"][0]
         return document["signature"], {row["method"]: row["estimates"] for row in document["rows"]}
 
     plain = rows("-j", "1")
@@ -110,8 +115,10 @@ def test_stored_results_stand_beside_new_ones_unless_left_out(finished):
     stored = f"\n@rmsuite.hookimpl\ndef rmsuite_results():\n    return [{str(finished.folder / 'rmsuite-results')!r}]\n"
     plugin = write(finished.folder / "stored.py", "import rmsuite\n" + stored)
     command = ("run", "--plugin", plugin, "-m", "better", *RUN[2:], "-o", "other", "--format", "json")
-    assert {"good", "better"} <= {row["method"] for row in json.loads(finished(*command).out)[0]["rows"]}
-    assert "good" not in {row["method"] for row in json.loads(finished(*command, "--no-stored").out)[0]["rows"]}
+    assert {"good", "better"} <= {row["method"] for row in json.loads(finished(*command).out)["tables"][0]["rows"]}
+    assert "good" not in {
+        row["method"] for row in json.loads(finished(*command, "--no-stored").out)["tables"][0]["rows"]
+    }
 
 
 def test_the_output_may_be_the_folder_that_holds_the_plugin(toys):
@@ -131,7 +138,7 @@ def test_table_prints_what_run_printed(toys):
 
 
 def test_every_format_can_be_parsed(finished):
-    document = json.loads(finished("table", "--format", "json").out)
+    document = json.loads(finished("table", "--format", "json").out)["tables"]
     assert document[0]["task"] == "toy-gold@1"
     rows = list(csv.DictReader(io.StringIO(finished("table", "--format", "csv").out)))
     assert {row["method"] for row in rows} == {row["method"] for row in document[0]["rows"]}
@@ -139,7 +146,7 @@ def test_every_format_can_be_parsed(finished):
     markdown = finished("table", "--format", "markdown").out
     assert len({line.count("|") for line in markdown.splitlines() if line.startswith("|")}) == 1
     formats = next(a.choices for name, p in walk() if name == "table" for a in p._actions if a.dest == "format")
-    assert set(formats) == {"text", "markdown", "csv", "json"}
+    assert set(formats) == set(STYLES)
 
 
 USAGE = {
@@ -194,7 +201,14 @@ def test_a_method_that_bears_a_controls_name_is_refused(toys):
 
 
 TAKES_PLUGIN = {name: command for name, command in walk() if "--plugin" in options(command)}
-NEEDED = {"run": RUN, "check": ["good"], "list": ["methods"], "info": ["good"]}
+NEEDED = {
+    "run": RUN,
+    "check": ["good"],
+    "list": ["methods"],
+    "info": ["good"],
+    "compare": ["good", "length"],
+    "reproduce": ["table.txt"],
+}
 
 
 def test_plugins_lists_a_file_that_is_broken_with_its_reason(finished):
@@ -236,7 +250,7 @@ def test_list_names_things_that_info_describes(toys, kind):
     assert (listed.code, listed.err) == (0, "")
     names = [line.split()[0] for line in listed.out.splitlines()]
     assert names
-    assert set(commands.LISTS) == set(cli.KINDS)
+    assert set(show.LISTS) == set(cli.KINDS)
     for name in names:
         described = toys("info", name)
         assert (described.code, described.err) == (0, ""), name
@@ -251,7 +265,7 @@ def test_info_shows_a_methods_parameters_and_a_tasks_pool(toys):
 
 
 def test_check_prints_every_check_and_fails_for_a_bad_method_only(toys):
-    promises = [check.name for check in commands.checks.CHECKS]
+    promises = [check.name for check in checks.CHECKS]
     for name, code in (("good", 0), ("good[sign=-1]", 1)):
         answer = toys("check", name)
         lines = [line for line in answer.out.splitlines() if not line.startswith(" ")]
@@ -265,7 +279,7 @@ def test_check_survives_a_method_that_exits(toys):
     exits = source("mine").replace("self.weights =", "raise SystemExit(0)\n        self.weights =")
     answer = toys("check", "--plugin", write(toys.folder / "exits.py", exits), "mine")
     assert answer.code == 1
-    assert len(re.findall(r"^\w+ +[a-z-]+ ", answer.out, re.MULTILINE)) == len(commands.checks.CHECKS)
+    assert len(re.findall(r"^\w+ +[a-z-]+ ", answer.out, re.MULTILINE)) == len(checks.CHECKS)
 
 
 def test_new_plugin_tells_the_next_commands_and_writes_nothing_twice(toys):
@@ -332,7 +346,7 @@ def test_a_run_that_is_stopped_says_so_with_exit_code_130(toys, monkeypatch):
     def stop(*given):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(commands.harness, "method_cell", stop)
+    monkeypatch.setattr(harness, "method_cell", stop)
     answer = toys("run", "-m", "good", "-r", "1", "-t", "toy-gold")
     assert (answer.code, answer.out) == (130, "")
     kept = "5 of 6 cells are finished and kept in rmsuite-results; a new run starts over"

@@ -7,7 +7,9 @@ import re
 import generated
 import pytest
 
-from rmsuite import results, tables
+from rmsuite import results
+from rmsuite.reports.records import Table
+from rmsuite.reports.tables import report
 
 BASELINES = ("mean-difference", "bt-linear", "bt-mlp")
 README = (generated.ROOT / "README.md").read_text(encoding="utf-8")
@@ -45,16 +47,17 @@ def test_the_tutorial_is_the_example_plugins_code():
     assert shown.replace('"mine"', '"example"') == code
 
 
-def stored_table(task: str) -> tables.Table:
-    return tables.tables(cell for cell in results.read_all(generated.STORED) if cell.task.startswith(f"{task}@"))[0]
+def stored_table(task: str) -> Table:
+    cells = [cell for cell in results.read_all(generated.STORED) if cell.task.startswith(f"{task}@")]
+    return report(cells).tables[0]
 
 
 def test_what_the_readme_says_of_length_on_alpaca_eval_is_so():
     table = stored_table("alpaca-eval")
     rows = {row.method: row for row in table.rows}
     assert table.best_control == "length"
-    assert all(rows[method].gains["pair-accuracy"].value < 0 for method in BASELINES)
-    assert all(rows[method].gains["best-of-16"].low > 0 for method in ("bt-linear", "bt-mlp"))
+    assert all(rows[method].gains["pair-accuracy"].estimate.value < 0 for method in BASELINES)
+    assert all(rows[method].gains["best-of-16"].estimate.low > 0 for method in ("bt-linear", "bt-mlp"))
     assert all(rows[method].estimates["best-of-16"].low > 0 for method in BASELINES)
     assert all(rows[method].estimates["best-of-16"].high < 1 for method in BASELINES)
 
@@ -64,5 +67,6 @@ def test_what_the_readme_says_of_hh_rlhf_is_so():
     rows = {row.method: row for row in table.rows}
     assert table.best_control == "length"
     assert all(
-        rows[method].gains["pair-accuracy"].low < 0 < rows[method].gains["pair-accuracy"].high for method in BASELINES
+        rows[method].gains["pair-accuracy"].estimate.low < 0 < rows[method].gains["pair-accuracy"].estimate.high
+        for method in BASELINES
     )

@@ -43,6 +43,17 @@ OUTCOMES = {
     "writes-chosen": ("failed", "fit", "ValueError: assignment destination is read-only"),
     "writes-test": ("failed", "reward", "ValueError: assignment destination is read-only"),
     "writes-below": ("failed", "fit", "RuntimeError: went behind the flag"),
+    "more-than-certain": ("failed", "probability", "expected numbers from 0 to 1, got"),
+    "less-than-impossible": ("failed", "probability", "outside (the first is -1e-09 in row 0)"),
+    "unknown-probability": ("failed", "probability", "expected finite probabilities, got"),
+    "one-probability": ("failed", "probability", "got shape (). Do: return a one-dimensional array, one probability a"),
+    "no-probability": ("failed", "probability", "expected shape ("),
+    "refuses-in-probability": ("skipped", "probability", "not for me"),
+    "dies-in-probability": ("failed", "worker", "EXIT(7)"),
+    "negative-uncertainty": ("failed", "uncertainty", "expected numbers from 0 to inf, got"),
+    "endless-uncertainty": ("failed", "uncertainty", "expected finite standard deviations, got"),
+    "too-few-uncertainties": ("failed", "uncertainty", "expected shape ("),
+    "fails-in-uncertainty": ("failed", "uncertainty", "ValueError: cannot tell"),
     "cannot-be-sent": ("failed", "worker", "PicklingError: Could not pickle"),
 }
 NAMES = tuple(OUTCOMES)

@@ -27,7 +27,7 @@ CASES = [(task, repetition) for task in ("toy-gold", "toy-human") for repetition
 
 
 def spy(root, folder, tasks, repetitions, *, guarded=True, parameters=None, targets=True):
-    """Run the spy through the real path; return its reports, two a cell, and the secrets of each cell."""
+    """Run the spy through the real path; return its reports, three a cell, and the secrets of each cell."""
     folder.mkdir(exist_ok=True)
     plugin = Path(shutil.copy(Path(__file__).with_name("spying_method.py"), folder))
     home = folder.parent / f"{folder.name}-results"
@@ -42,7 +42,7 @@ def spy(root, folder, tasks, repetitions, *, guarded=True, parameters=None, targ
     assert [record.error for record in records if record.status != "ok"] == []
     reports = [pickle.loads(path.read_bytes()) for path in sorted(folder.glob("*.found"))]
     secrets = [Secrets(setting) for card in cards for setting in settings(card, repetitions, ROOT_SEED)]
-    assert len(reports) == 2 * len(secrets)
+    assert len(reports) == 3 * len(secrets)
     return reports, secrets
 
 
@@ -59,36 +59,47 @@ def spied(root, tmp_path_factory):
 
 @pytest.fixture(params=range(len(CASES)), ids=[f"{task}-{repetition}" for task, repetition in CASES])
 def cell(request, spied):
-    """What the spy found in fit and in reward, and the secrets of that cell."""
+    """What the spy found in fit, in reward and in probability, and the secrets of that cell."""
     reports, secrets = spied
-    return reports[2 * request.param], reports[2 * request.param + 1], secrets[request.param]
+    return *reports[3 * request.param : 3 * request.param + 3], secrets[request.param]
 
 
 def test_no_secret_is_within_reach_of_fit(cell):
     """Gold, ids, test rows, test embeddings and files; those that a cell before it was handed are gone too."""
-    fit, _, secrets = cell
+    fit, _, _, secrets = cell
     assert fit["phase"] == "fit"
     assert find(fit, secrets) == set()
 
 
 def test_no_secret_is_within_reach_of_reward(cell):
     """Gold, ids, test rows and files; test embeddings are there, in an order of their own."""
-    _, reward, secrets = cell
+    _, reward, _, secrets = cell
     assert reward["phase"] == "reward"
     assert find(reward, secrets) == set()
+
+
+def test_no_secret_is_within_reach_of_probability(cell):
+    """It is asked last, when all rewards are given; that two responses share a prompt is all that it learns."""
+    _, _, probability, secrets = cell
+    assert probability["phase"] == "probability"
+    assert find(probability, secrets) == set()
+    assert probability["given"]["writeable"] is False
+    np.testing.assert_array_equal(
+        [probability["given"][side] for side in ("first", "second")], secrets.setting.asked_pairs, strict=True
+    )
 
 
 def test_no_secret_of_another_cell_is_within_reach(spied):
     """The process that ran the cells before holds nothing of them: neither their order nor their embeddings."""
     reports, secrets = spied
-    for report in reports[::2]:
+    for report in reports[::3]:
         for other in secrets:
             assert find(report, other) == set()
 
 
 def test_the_spy_looks_everywhere(cell):
     """It finds what it is meant to have, in all of the shapes that it would find a secret in."""
-    fit, reward, secrets = cell
+    fit, reward, _, secrets = cell
     pairs = fit["given"]["pairs"]
     assert any(np.array_equal(array, pairs.embeddings) for array in fit["arrays"])
     assert any(np.array_equal(array, secrets.setting.test_embeddings) for array in reward["arrays"])
@@ -97,12 +108,12 @@ def test_the_spy_looks_everywhere(cell):
 
 
 def test_all_ways_to_all_files_are_refused(cell):
-    for report in cell[:2]:
+    for report in cell[:3]:
         assert set(report["attempts"].values()) == {"refused"}
 
 
 def test_test_embeddings_come_in_an_order_of_their_own(cell):
-    _, reward, secrets = cell
+    _, reward, _, secrets = cell
     given = reward["given"]["embeddings"]
     assert not np.array_equal(given, secrets.embeddings)
     np.testing.assert_array_equal(given, secrets.embeddings[secrets.setting.test_order], strict=True)
@@ -111,13 +122,13 @@ def test_test_embeddings_come_in_an_order_of_their_own(cell):
 
 def test_the_order_differs_between_repetitions(spied):
     reports, _ = spied
-    first, second = reports[1]["given"]["embeddings"], reports[3]["given"]["embeddings"]
+    first, second = reports[1]["given"]["embeddings"], reports[4]["given"]["embeddings"]
     assert not np.array_equal(first, second)
     np.testing.assert_array_equal(np.sort(first, axis=0), np.sort(second, axis=0))
 
 
 def test_preference_pairs_have_the_documented_fields_and_no_other(cell):
-    fit, reward, _ = cell
+    fit, reward, _, _ = cell
     assert [field.name for field in dataclasses.fields(PreferencePairs)] == FIELDS
     assert fit["given"]["kind"] == "PreferencePairs"
     assert fit["given"]["fields"] == {"pairs": FIELDS, "validation": FIELDS}
@@ -130,7 +141,7 @@ def test_preference_pairs_have_the_documented_fields_and_no_other(cell):
 
 
 def test_training_arrays_hold_rows_of_their_part_only(cell):
-    fit, _, secrets = cell
+    fit, _, _, secrets = cell
     task, pairs = secrets.setting.task, fit["given"]["pairs"]
     matrix = task.embeddings.matrix.astype(np.float32)
     for given, part in ((pairs, "train"), (pairs.validation, "validation")):
@@ -188,6 +199,7 @@ def secret_parameters(task):
         "the root seed": ("root seed", lambda: ROOT_SEED),
         "test rows": ("rows", lambda: test.rows.astype(np.int32)),
         "the shuffled order": ("rows", lambda: setting.test_order.tolist()),
+        "asked pairs": ("asked pairs", lambda: np.column_stack(setting.asked_pairs)),
         "test embeddings": ("test embeddings", lambda: task.embeddings.matrix[test.rows[:3]]),
         "one test embedding as bytes": ("test embeddings", lambda: task.embeddings.matrix[test.rows[5]].tobytes()),
     }
@@ -205,6 +217,7 @@ SECRETS = [
     "the root seed",
     "test rows",
     "the shuffled order",
+    "asked pairs",
     "test embeddings",
     "one test embedding as bytes",
 ]

@@ -7,13 +7,12 @@ from math import comb
 
 import numpy as np
 import pytest
-from scipy import stats
-from sklearn.metrics import roc_auc_score
+from scipy import optimize, stats
+from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
-from rmsuite.data import TestSet
-from rmsuite.metrics import best_of_n, metric
-from rmsuite.metrics.pairs import pair_accuracy
-from rmsuite.metrics.ranks import average_ranks, spearman
+from rmsuite.data import ASKED_PAIRS, Answers, TestSet
+from rmsuite.metrics import best_of_n, length, metric, pairs, probability
+from rmsuite.metrics.ranks import average_ranks
 
 
 def one_prompt(gold: np.ndarray) -> TestSet:
@@ -22,19 +21,63 @@ def one_prompt(gold: np.ndarray) -> TestSet:
     return TestSet(zero, zero, np.arange(n), np.array([0, n]), np.ones(n, int), np.asarray(gold, float))
 
 
+def many(sizes: tuple[int, ...], seed: int = 0, **columns: object) -> TestSet:
+    rng = np.random.default_rng(seed)
+    offsets, n = np.concatenate([[0], np.cumsum(sizes)]), len(sizes)
+    ids = np.array([f"{i}".encode() for i in range(n)])
+    total = offsets[-1]
+    plain = {"length": rng.integers(1, 400, total), "gold": rng.standard_normal(total)} | columns
+    return TestSet(ids, np.arange(n) % 3, np.arange(total), offsets, **plain)
+
+
+def value(name: str, test: TestSet, rewards: np.ndarray) -> float:
+    return metric(name).value(test, Answers(np.asarray(rewards, float)))
+
+
+def every_pair(test: TestSet):
+    """All (prompt, chosen, rejected) by a plain loop: the oracle of the vectorised blocks."""
+    for i, (start, stop) in enumerate(pairwise(test.offsets)):
+        for a in range(start, stop):
+            for b in range(start, stop):
+                if test.gold[a] > test.gold[b]:
+                    yield i, a, b
+
+
+def test_blocks_hold_every_pair_of_unequal_gold_once(monkeypatch):
+    test = many((5, 1, 4, 5, 2), gold=np.round(np.random.default_rng(1).standard_normal(17)))
+    whole = sorted((a, b) for _, a, b in every_pair(test))
+    for limit in (3, 10_000):
+        monkeypatch.setattr("rmsuite.data.PAIR_BLOCK", limit)
+        found = [pair for block in test.pairs() for pair in zip(*block, strict=True)]
+        assert sorted(found) == whole
+
+
+def test_asked_pairs_are_few_fair_and_depend_on_their_own_prompt_only():
+    test = many((30,) * 40)
+    asked = test.asked
+    assert (np.bincount(test.prompt[asked.first]) == ASKED_PAIRS).all()
+    better = test.gold[asked.first] > test.gold[asked.second]
+    np.testing.assert_array_equal(better, asked.first_chosen)
+    assert 0.45 < asked.first_chosen.mean() < 0.55
+    assert len({*zip(asked.first.tolist(), asked.second.tolist(), strict=True)}) == len(asked.first)
+    fewer = many((30,) * 40)
+    fewer = TestSet(
+        fewer.prompt_id[:7], fewer.category[:7], np.arange(210), fewer.offsets[:8], fewer.length[:210], fewer.gold[:210]
+    )
+    np.testing.assert_array_equal(fewer.asked.first, asked.first[: 7 * ASKED_PAIRS])
+
+
 def test_pair_accuracy_by_hand():
     """Gold 3 > 2 = 2 > 1; rewards tie the best with the worst: 5 pairs, 3 won, 1 tied, 1 lost."""
-    values, weights = pair_accuracy(one_prompt([3, 2, 2, 1]), np.array([1.0, 5.0, 0.5, 1.0]))
+    sums = pairs.pair_accuracy(one_prompt([3, 2, 2, 1]), Answers(np.array([1.0, 5.0, 0.5, 1.0])))
     # won: 3>2b, 2a>1; tied: 3~1; lost: 3<2a, 2b<1
-    assert weights.tolist() == [5]
-    assert values[0] == pytest.approx((2 + 0.5) / 5)
+    assert sums.tolist() == [[2.5, 5]]
 
 
 def test_pair_accuracy_on_binary_gold_is_the_area_under_the_roc_curve():
     rng = np.random.default_rng(0)
     gold, rewards = rng.integers(0, 2, 50), np.round(rng.standard_normal(50), 1)
-    values, _ = pair_accuracy(one_prompt(gold), rewards)
-    assert values[0] == pytest.approx(roc_auc_score(gold, rewards))
+    assert value("pair-accuracy", one_prompt(gold), rewards) == pytest.approx(roc_auc_score(gold, rewards))
 
 
 def test_pair_accuracy_of_given_pairs_equals_that_of_the_same_gold():
@@ -43,8 +86,8 @@ def test_pair_accuracy_of_given_pairs_equals_that_of_the_same_gold():
     full = one_prompt(gold)
     better, worse = np.array([(i, j) for i in range(12) for j in range(12) if gold[i] > gold[j]]).T
     given = TestSet(full.prompt_id, full.category, full.rows, full.offsets, full.length, None, better, worse)
-    assert pair_accuracy(given, rewards)[0][0] == pytest.approx(pair_accuracy(full, rewards)[0][0])
-    assert pair_accuracy(given, rewards)[1] == pair_accuracy(full, rewards)[1]
+    answers = Answers(rewards)
+    np.testing.assert_array_equal(pairs.pair_accuracy(given, answers), pairs.pair_accuracy(full, answers))
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -54,7 +97,9 @@ def test_ranks_and_spearman_agree_with_scipy_with_and_without_ties(seed):
     if seed % 2:
         gold, rewards = np.round(gold), np.round(rewards)
     np.testing.assert_allclose(average_ranks(rewards), stats.rankdata(rewards))
-    assert spearman(one_prompt(gold), rewards)[0][0] == pytest.approx(stats.spearmanr(rewards, gold).statistic)
+    test = one_prompt(gold)
+    assert value("spearman", test, rewards) == pytest.approx(stats.spearmanr(rewards, gold).statistic)
+    assert value("kendall", test, rewards) == pytest.approx(stats.kendalltau(rewards, gold).statistic)
 
 
 def brute_best_of(rewards: np.ndarray, gold: np.ndarray, n: int) -> float:
@@ -105,13 +150,198 @@ def test_ragged_prompts_give_the_curves_of_each_prompt_alone():
 def test_normalised_gain_is_one_minus_the_normalised_regret():
     """By hand, n = 2: gold (0, 1, 4), rewards reversed, so the best of two is the lower gold."""
     gold = np.array([0.0, 1.0, 4.0])
-    values, weights = best_of_n.normalised_gain(one_prompt(gold), -gold, n=2)
+    ((gain, room),) = best_of_n.normalised_gain(one_prompt(gold), Answers(-gold), n=2)
     random, oracle, mine = 5 / 3, (1 + 4 + 4) / 3, (0 + 0 + 1) / 3
-    assert weights[0] == pytest.approx(oracle - random)
-    assert values[0] == pytest.approx(1 - (oracle - mine) / (oracle - random))
+    assert room == pytest.approx(oracle - random)
+    assert gain / room == pytest.approx(1 - (oracle - mine) / (oracle - random))
 
 
 def test_a_prompt_with_fewer_than_n_responses_has_no_weight():
     test = one_prompt(np.arange(5.0))
-    assert metric("best-of-4").per_prompt(test, np.arange(5.0))[1][0] > 0
-    assert metric("best-of-8").per_prompt(test, np.arange(5.0))[1].tolist() == [0]
+    answers = Answers(np.arange(5.0))
+    assert metric("best-of-4").per_prompt(test, answers)[0, 1] > 0
+    assert metric("best-of-8").per_prompt(test, answers).tolist() == [[0, 0]]
+
+
+def test_kl_of_best_of_n_is_that_of_its_distribution():
+    """Exact: from the binomials themselves. The usual formula is what it tends to in a large pool."""
+    for n in (1, 2, 7, 20):
+        chance = np.array([comb(i, n - 1) / comb(20, n) for i in range(20)])
+        chance = chance[chance > 0]
+        assert best_of_n.exact_kl(20, n) == pytest.approx(np.sum(chance * np.log(chance / (1 / 20))))
+    assert best_of_n.exact_kl(20, 1) == pytest.approx(0, abs=1e-12)
+    assert best_of_n.exact_kl(20, 20) == pytest.approx(np.log(20))
+    assert best_of_n.exact_kl(5000, 8) == pytest.approx(best_of_n.kl(8), rel=0.002)
+    assert best_of_n.kl(1) == 0
+
+
+def test_the_mean_curve_starts_at_random_and_the_oracles_ends_at_one():
+    test = many((12,) * 30)
+    found = best_of_n.mean_curve(test, Answers(test.gold))
+    assert [point.n for point in found] == [1, 2, 3, 4, 6, 8, 12]
+    assert found[0].gold == pytest.approx(0)
+    assert found[-1].gold == pytest.approx(1)
+    assert all(a.gold < b.gold for a, b in pairwise(found))
+
+
+def test_noise_alone_makes_no_over_optimisation_on_average():
+    """Rewards without information: peak and last chosen on the same prompts would give a clearly positive mean."""
+    test = many((24,) * 40)
+    rng = np.random.default_rng(0)
+    draws = [Answers(rng.standard_normal(len(test.rows))) for _ in range(300)]
+    found = np.array([metric("over-optimisation").value(test, answers) for answers in draws])
+    naive = []
+    for answers in draws:
+        curve = np.array([point.gold for point in best_of_n.mean_curve(test, answers)])
+        naive.append(curve.max() - curve[-1])
+    error = found.std() / np.sqrt(300)
+    assert abs(found.mean()) < 3 * error
+    assert np.mean(naive) > 5 * error
+
+
+def test_a_reward_that_errs_at_the_top_is_over_optimised_by_how_far_gold_falls():
+    """Gold 0..11; the reward agrees but for the best three, which it puts on top in reverse, lowest gold first."""
+    gold = np.tile(np.arange(12.0), 30)
+    rewards = np.tile(np.array([20, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11.0]), 30)
+    test = many((12,) * 30, gold=gold)
+    curve = best_of_n.curve(rewards[:12], gold[:12])[np.array([1, 2, 3, 4, 6, 8, 12]) - 1]
+    expected = (curve.max() - curve[-1]) / (11 - 5.5)
+    assert value("over-optimisation", test, rewards) == pytest.approx(expected)
+    peak = np.array([1, 2, 3, 4, 6, 8, 12])[curve.argmax()]
+    assert value("peak-position", test, rewards) == pytest.approx(np.log(peak) / np.log(12))
+
+
+def test_worst_category_is_the_lowest_of_the_accuracies_of_large_categories():
+    test = many((4,) * 20)
+    rewards = test.gold + np.random.default_rng(0).standard_normal(80)
+    accuracies = []
+    for category in range(3):
+        right = [rewards[a] > rewards[b] for i, a, b in every_pair(test) if test.category[i] == category]
+        accuracies.append(np.mean(right))
+    assert value("worst-category", test, rewards) == pytest.approx(min(accuracies))
+    test.category[:4] = 7  # four prompts: too few to be the worst
+    assert 7 not in pairs.large_categories(test)
+
+
+def test_the_length_of_responses_alone_is_worth_half_when_length_is_taken_out():
+    rng = np.random.default_rng(2)
+    gold = rng.standard_normal(600)
+    lengths = np.round(200 + 60 * gold + 40 * rng.standard_normal(600)).clip(1)  # the judge likes long answers
+    test = many((12,) * 50, gold=gold, length=lengths)
+    assert value("pair-accuracy", test, lengths) > 0.75
+    assert value("length-matched", test, lengths) == pytest.approx(0.5, abs=1e-9)
+    assert value("length-adjusted", test, lengths) == pytest.approx(0.5, abs=1e-9)
+    quality = gold + 0.1 * rng.standard_normal(600)
+    assert value("length-adjusted", test, quality) > 0.85
+
+
+def test_length_matched_by_a_plain_loop():
+    test = many((6,) * 30)
+    rewards = test.gold + np.random.default_rng(3).standard_normal(180)
+    groups: dict[tuple[int, bool], list[float]] = {}
+    for _, a, b in every_pair(test):
+        la, lb = float(test.length[a]), float(test.length[b])
+        if la != lb:
+            stratum = int(np.searchsorted([0.1, 0.25, 0.5, 1.0], abs(la - lb) / ((la + lb) / 2)))
+            groups.setdefault((stratum, la > lb), []).append(float(rewards[a] > rewards[b]))
+    top = bottom = 0.0
+    for stratum in range(5):
+        longer, shorter = groups.get((stratum, True), []), groups.get((stratum, False), [])
+        weight = min(len(longer), len(shorter))
+        if weight:
+            top += weight * (np.mean(longer) + np.mean(shorter)) / 2
+            bottom += weight
+    assert value("length-matched", test, rewards) == pytest.approx(top / bottom)
+
+
+def test_the_logistic_fit_is_the_optimum_that_scipy_finds():
+    rng = np.random.default_rng(4)
+    total = rng.integers(1, 60, length.N_BINS).astype(float)
+    right = rng.binomial(total.astype(int), 0.5 + 0.3 * length.CENTRES / 2 + 0.1).astype(float)
+    weight = np.minimum(total, total[::-1])
+    share = right / total
+
+    def objective(theta: np.ndarray) -> float:
+        margin = theta[0] + theta[1] * length.CENTRES
+        loss = weight @ (np.logaddexp(0, margin) - share * margin)
+        return float(loss + length.RIDGE * weight.sum() * theta[1] ** 2 / 2)
+
+    best = optimize.minimize(objective, np.zeros(2), tol=1e-12).x[0]
+    sums = np.stack([right, total], axis=1).ravel()
+    assert float(length.adjusted_accuracy(sums)) == pytest.approx(1 / (1 + np.exp(-best)), abs=1e-5)
+
+
+def test_generator_bias_by_a_plain_loop_and_of_a_reward_that_sees_only_the_generator():
+    rng = np.random.default_rng(5)
+    generator = np.concatenate([rng.permutation(6) for _ in range(25)])
+    gold = 0.6 * generator + rng.standard_normal(150)
+    test = many((6,) * 25, gold=gold, generator=generator)
+    rewards = gold + generator
+    ranks = np.concatenate([(stats.rankdata(gold[a:b]) - 1) / 5 for a, b in pairwise(test.offsets)])
+    sides: tuple[list[float], list[float]] = ([], [])
+    for i, a, b in every_pair(test):
+        outside = test.prompt != i
+        qa, qb = (ranks[outside & (generator == generator[r])].mean() for r in (a, b))
+        if abs(qa - qb) > 1e-12:
+            sides[int(qa < qb)].append(0.5 + 0.5 * np.sign(rewards[a] - rewards[b]))
+    assert value("generator-bias", test, rewards) == pytest.approx(np.mean(sides[0]) - np.mean(sides[1]))
+    assert value("generator-bias", test, generator) == pytest.approx(1.0)
+
+
+def with_probability(seed: int = 0) -> tuple[TestSet, Answers]:
+    test = many((8,) * 30)
+    p = np.random.default_rng(seed).random(len(test.asked.first))
+    return test, Answers(test.gold, None, p)
+
+
+def test_brier_and_log_loss_are_those_of_scikit_learn():
+    test, answers = with_probability()
+    labels = test.asked.first_chosen
+    assert metric("brier").value(test, answers) == pytest.approx(brier_score_loss(labels, answers.probability))
+    assert metric("log-loss").value(test, answers) == pytest.approx(log_loss(labels, answers.probability))
+
+
+def test_the_calibration_error_is_the_gap_between_the_columns_of_its_reliability_table():
+    test, answers = with_probability()
+    rows = probability.reliability_table(probability.by_confidence(test, answers).sum(axis=0))
+    n = sum(row.n_pairs for row in rows)
+    assert n == len(test.asked.first)
+    assert all(row.low <= row.confidence <= row.high for row in rows)
+    gap = sum(row.n_pairs * abs(row.confidence - row.right) for row in rows) / n
+    assert metric("calibration-error").value(test, answers) == pytest.approx(gap)
+
+
+def test_probabilities_that_are_true_are_calibrated():
+    """Labels are drawn with the stated probability: what is left is noise of ten bins."""
+    rng = np.random.default_rng(6)
+    test = many((2,) * 20_000)
+    p = rng.random(len(test.asked.first))
+    right = np.where(rng.random(len(p)) < p, 1.0, 0.0) == test.asked.first_chosen
+    stated = np.where(right, p, 1 - p)  # orient so that the label is a draw of p
+    test.__dict__["asked"].__dict__["first_chosen"][:] = rng.random(len(p)) < stated
+    assert metric("calibration-error").value(test, Answers(test.gold, None, stated)) < 0.01
+
+
+def test_risk_and_coverage_by_sorting_all_pairs():
+    test = many((8,) * 25)
+    rng = np.random.default_rng(7)
+    answers = Answers(test.gold + rng.standard_normal(200), rng.random(200) + 0.1)
+    first, second = test.asked.first, test.asked.second
+    gap = answers.rewards[first] - answers.rewards[second]
+    certainty = np.abs(gap) / np.hypot(answers.uncertainty[first], answers.uncertainty[second])
+    wrong = ((gap > 0) != test.asked.first_chosen)[np.argsort(-certainty)]
+    n = len(wrong)
+    assert n % 20 == 0
+    risks = [wrong[: n * k // 20].mean() for k in range(1, 21)]
+    assert metric("risk-coverage-area").value(test, answers) == pytest.approx(np.mean(risks))
+    assert metric("selective-accuracy").value(test, answers) == pytest.approx(1 - wrong[: n // 2].mean())
+
+
+def test_uncertainty_that_knows_where_it_errs_raises_selective_accuracy():
+    test = many((8,) * 40)
+    rng = np.random.default_rng(8)
+    noise = rng.choice([0.1, 4.0], 320)
+    rewards = test.gold + noise * rng.standard_normal(320)
+    knows, does_not = Answers(rewards, noise + 0.1), Answers(rewards, rng.permutation(noise) + 0.1)
+    better, worse = (metric("selective-accuracy").value(test, answers) for answers in (knows, does_not))
+    assert better > worse + 0.03

@@ -43,7 +43,7 @@ def test_the_wheel_runs_the_default_suite_in_an_empty_folder_and_writes_nothing_
     before = {path: path.stat().st_mtime_ns for path in installed.rglob("*")}
     done = rmsuite(installed, tmp_path, "run", "--method", "mean-difference", "-j", "1")
     assert done.returncode == 0, done.stderr
-    for text in ("alpaca-eval@1", "hh-rlhf@1", "bt-mlp", "(length)", "(oracle)", "Signature: rmsuite:1|"):
+    for text in ("alpaca-eval@1", "hh-rlhf@1", "bt-mlp", "(length)", "(oracle)", "Signature: rmsuite:2|"):
         assert text in done.stdout
     assert "Results: rmsuite-results" in done.stderr
     assert {path: path.stat().st_mtime_ns for path in installed.rglob("*")} == before
@@ -65,7 +65,7 @@ def test_the_wheel_holds_code_cards_and_numbers_only_and_is_small(wheel):
     with zipfile.ZipFile(wheel) as archive:
         names = [name for name in archive.namelist() if ".dist-info/" not in name]
     kinds = {Path(name).suffix for name in names}
-    assert kinds <= {".py", ".npy", ".npz", ".toml", ".json", ".txt", ".typed"}, kinds
+    assert kinds <= {".py", ".npy", ".npz", ".toml", ".json", ".txt", ".typed", ".bib"}, kinds
     assert {name.partition("/")[0] for name in names} == {"rmsuite", "rmsuite_baselines", "rmsuite_tasks"}
     assert wheel.stat().st_size < 90 * 2**20
 

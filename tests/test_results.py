@@ -224,8 +224,8 @@ def test_a_record_of_another_format_is_refused(tmp_path):
     path = results.write(tmp_path, make_cell())
     document = json.loads(path.read_text())
     del document["sha256"]
-    path.write_text(results._sealed({**document, "format": 2}))
-    with pytest.raises(ResultsError, match="format 2"):
+    path.write_text(results._sealed({**document, "format": 3}))
+    with pytest.raises(ResultsError, match="format 3"):
         results.read(path)
 
 

@@ -205,6 +205,59 @@ class Peeks(Good):
         return self.found if len(self.found) == len(rewards) else rewards
 
 
+class Versed(Good):
+    """Good, and keeps the promises of those that state probabilities and uncertainties."""
+
+    def probability(self, embeddings, first, second):
+        rewards = self.reward(embeddings)
+        return 0.5 + 0.5 * np.tanh((rewards[first] - rewards[second]) / 2)
+
+    def uncertainty(self, embeddings):
+        return np.linalg.norm(embeddings, axis=1)
+
+
+class StatesAColumn(Versed):
+    def probability(self, embeddings, first, second):
+        return super().probability(embeddings, first, second)[:, None]
+
+
+class IsMoreThanCertain(Versed):
+    def probability(self, embeddings, first, second):
+        return 2 * super().probability(embeddings, first, second) - 0.5
+
+
+class FavoursTheFirst(Versed):
+    def probability(self, embeddings, first, second):
+        return super().probability(embeddings, first, second) ** 1.01
+
+
+class ComparesPlaces(Versed):
+    def probability(self, embeddings, first, second):
+        stated = super().probability(embeddings, first, second)
+        return 0.5 + (1 - 0.1 * np.minimum(first, second) / len(embeddings)) * (stated - 0.5)
+
+
+class WearsDownWithThePairs(Versed):
+    def probability(self, embeddings, first, second):
+        worn = np.linspace(1.0, 0.9, len(first))
+        return 0.5 + worn * (super().probability(embeddings, first, second) - 0.5)
+
+
+class ReturnsLogarithmsOfVariances(Versed):
+    def uncertainty(self, embeddings):
+        return np.log(super().uncertainty(embeddings) / 4)
+
+
+class IsUnsureInAColumn(Versed):
+    def uncertainty(self, embeddings):
+        return super().uncertainty(embeddings)[:, None]
+
+
+class IsSurerOfEvenRows(Versed):
+    def uncertainty(self, embeddings):
+        return super().uncertainty(embeddings) + np.arange(len(embeddings)) % 2
+
+
 @dataclass(frozen=True)
 class Villain:
     """A method, the one check that it fails, and the source of its plugin file where that is what is wrong."""
@@ -241,4 +294,12 @@ VILLAINS = [
     Villain("thread-limit", StartsThreads),
     Villain("thread-limit", WidensNativePools),
     Villain("no-peeking", Peeks),
+    Villain("probability-range", StatesAColumn),
+    Villain("probability-range", IsMoreThanCertain),
+    Villain("probability-symmetry", FavoursTheFirst),
+    Villain("probability-row-order", ComparesPlaces),
+    Villain("probability-row-order", WearsDownWithThePairs),
+    Villain("uncertainty-range", ReturnsLogarithmsOfVariances),
+    Villain("uncertainty-range", IsUnsureInAColumn),
+    Villain("uncertainty-row-order", IsSurerOfEvenRows),
 ]

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.special import expit
 
 from rmsuite import PreferencePairs
+from rmsuite_baselines.bradley_terry import BradleyTerry
 from rmsuite_baselines.scaling import Scaling
 
 
@@ -49,7 +50,7 @@ def _halved(differences: np.ndarray, penalty: float, weights: np.ndarray, step: 
 
 
 @dataclass
-class BradleyTerryLinear:
+class BradleyTerryLinear(BradleyTerry):
     """Linear Bradley-Terry on standardised embeddings, at the exact optimum of each penalty of a path.
 
     Parameters

@@ -14,6 +14,7 @@ import numpy as np
 from scipy.special import expit
 
 from rmsuite import PreferencePairs, RmsuiteError
+from rmsuite_baselines.bradley_terry import BradleyTerry
 from rmsuite_baselines.scaling import Scaling
 
 Layers = list[
@@ -89,7 +90,7 @@ class Adam:
 
 
 @dataclass
-class BradleyTerryMLP:
+class BradleyTerryMLP(BradleyTerry):
     """Bradley-Terry with an MLP on standardised embeddings; the weights of the best validation epoch are kept.
 
     Parameters

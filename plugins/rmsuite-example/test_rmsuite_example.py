@@ -14,4 +14,4 @@ def test_keeps_the_contract(check):
     catalogue = plugins.load(objects={"example-under-test": rmsuite_example}, installed=False)
     _, configured = catalogue.configured("example")
     finding = examine(check, Subject(configured, file_listing(Path(rmsuite_example.__file__))))
-    assert finding.status == "passed", f"{check.promise}: {finding.evidence}. Do: {finding.remedy}"
+    assert finding.status != "failed", f"{check.promise}: {finding.evidence}. Do: {finding.remedy}"

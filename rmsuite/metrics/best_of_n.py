@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
-from rmsuite.data import TestSet
+from rmsuite.data import Answers, TestSet
+from rmsuite.splits import in_second_half
+
+GRID = np.sort(np.concatenate([2 ** np.arange(12), 3 * 2 ** np.arange(10)]))  # 1, 2, 3, 4, 6, 8, 12, ...
+ENOUGH = 0.9  # share of the prompts that must have as many responses as the largest n of a curve
 
 
 @lru_cache(maxsize=64)
@@ -74,17 +79,109 @@ def curves(test: TestSet, rewards: np.ndarray) -> np.ndarray:
     return out
 
 
-def normalised_gain(test: TestSet, rewards: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return, per prompt, (best-of-n gold - random) / (oracle - random), and oracle - random as the weight.
+def normalised_gain(test: TestSet, answers: Answers, n: int) -> np.ndarray:
+    """Return, per prompt, best-of-n gold minus random, and oracle minus random, ``(n_prompts, 2)``.
 
-    The weighted mean is the mean gain over the mean gain of the oracle, so that prompts on which nothing can be
-    gained do not blow up. A prompt with fewer than n responses has weight 0.
+    Their ratio of sums is the mean gain over the mean gain of the oracle, so that prompts on which nothing can be
+    gained do not blow up. A prompt with fewer than n responses, or without room, says nothing.
     """
     assert test.gold is not None
-    mine, oracle = curves(test, rewards), curves(test, test.gold)
+    mine, oracle = curves(test, answers.rewards), curves(test, test.gold)
     if n > mine.shape[1]:
-        return np.zeros(test.n_prompts), np.zeros(test.n_prompts)
+        return np.zeros((test.n_prompts, 2))
     room = np.nan_to_num(oracle[:, n - 1] - oracle[:, 0])
     gain = np.nan_to_num(mine[:, n - 1] - oracle[:, 0])
-    weights = np.where(room > 1e-12, room, 0.0)
-    return np.divide(gain, weights, out=np.zeros_like(gain), where=weights > 0), weights
+    return np.where((room > 1e-12)[:, None], np.stack([gain, room], axis=1), 0.0)
+
+
+def grid(test: TestSet) -> np.ndarray:
+    """Return the n of a curve: those of ``GRID`` for which ``ENOUGH`` of the prompts with a choice have responses."""
+    sizes = np.diff(test.offsets)
+    sizes = sizes[sizes > 1]
+    return np.array([n for n in GRID if len(sizes) and np.mean(sizes >= n) >= ENOUGH], int)
+
+
+def _on_grid(test: TestSet, answers: Answers) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the gold curve and the oracle's, ``(n_prompts, n_grid)``, and which prompts have room and responses."""
+    assert test.gold is not None
+    ns = grid(test)
+    mine, oracle = (curves(test, rewards)[:, ns - 1] for rewards in (answers.rewards, test.gold))
+    eligible = np.isfinite(oracle).all(axis=1) & (np.nan_to_num(oracle[:, -1] - oracle[:, 0]) > 1e-12)
+    return mine, oracle, eligible
+
+
+def halves(test: TestSet, answers: Answers) -> np.ndarray:
+    """Return, per prompt, its gold curve and the oracle's gain, in the columns of its half: ``(n_prompts, 2 (G + 1))``.
+
+    Which half a prompt is in depends on its id only.
+    """
+    mine, oracle, eligible = _on_grid(test, answers)
+    said = np.column_stack([mine, oracle[:, -1] - oracle[:, 0]])
+    second = in_second_half(test.prompt_id)
+    parts = [np.where((eligible & side)[:, None], said, 0.0) for side in (~second, second)]
+    return np.concatenate(parts, axis=1)
+
+
+def peak_minus_last(sums: np.ndarray) -> np.ndarray:
+    """Return how far gold falls from its peak to the largest n, as a share of the oracle's gain; cross-fitted.
+
+    The n of the peak is chosen on one half of the prompts and the fall is read on the other, and the other way round:
+    chosen and read on the same prompts, noise alone would make a peak.
+    """
+    both = sums.reshape(*sums.shape[:-1], 2, -1)
+    curve_, room = both[..., :-1], both[..., -1]
+    peak = _first_peak(curve_[..., ::-1, :])
+    fall = np.take_along_axis(curve_, peak[..., None], axis=-1)[..., 0] - curve_[..., -1]
+    known = (room > 0) & (room[..., ::-1] > 0)
+    share = np.divide(fall, room, out=np.zeros_like(fall), where=known)
+    return np.asarray(np.where(known.all(axis=-1), share.mean(axis=-1), np.nan))
+
+
+def _first_peak(curve_: np.ndarray) -> np.ndarray:
+    # Equal up to rounding is equal: flat curves peak at n = 1.
+    top = curve_.max(axis=-1, keepdims=True)
+    return np.asarray((curve_ >= top - 1e-9 * np.abs(top)).argmax(axis=-1))
+
+
+def whole_curve(test: TestSet, answers: Answers) -> np.ndarray:
+    """Return, per prompt, its gold curve on the grid, ``(n_prompts, G)``; zeros where it says nothing."""
+    mine, _, eligible = _on_grid(test, answers)
+    return np.where(eligible[:, None], mine, 0.0)
+
+
+def peak_position(sums: np.ndarray) -> np.ndarray:
+    """Return log n of the peak over log of the largest n: 1 = gold rises to the end, 0 = any choice harms."""
+    scale = np.log(GRID[: sums.shape[-1]]) / np.log(GRID[sums.shape[-1] - 1])
+    return np.asarray(np.where(sums.any(axis=-1), scale[_first_peak(sums)], np.nan))
+
+
+def kl(n: int) -> float:
+    """Return log n - (n - 1) / n, the KL divergence in nats of best-of-n from the reference policy.
+
+    Exact for a continuous reward and draws with replacement, an upper bound else (arXiv:2401.01879).
+    """
+    return float(np.log(n) - (n - 1) / n)
+
+
+def exact_kl(size: int, n: int) -> float:
+    """Return the KL divergence in nats of best-of-n without replacement from a uniform choice among ``size``."""
+    chance = rank_weights(size)[:, n - 1]
+    chance = chance[chance > 0]
+    return float(chance @ np.log(chance * size))
+
+
+@dataclass(frozen=True)
+class Point:
+    """One n of a best-of-n curve: ``gold`` is normalised (random 0, oracle's choice among the largest n 1)."""
+
+    n: int
+    kl: float
+    gold: float
+
+
+def mean_curve(test: TestSet, answers: Answers) -> list[Point]:
+    """Return the mean normalised gold reward of the best of n, for each n of the grid."""
+    mine, oracle, eligible = _on_grid(test, answers)
+    room = (oracle[eligible, -1] - oracle[eligible, 0]).sum()
+    gold = (mine[eligible] - oracle[eligible, :1]).sum(axis=0) / room if room else np.full(len(grid(test)), np.nan)
+    return [Point(n, kl(n), g) for n, g in zip(grid(test).tolist(), gold.tolist(), strict=True)]

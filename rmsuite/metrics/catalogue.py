@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
-from rmsuite.data import TestSet
+from rmsuite.data import Answers, TestSet
 from rmsuite.errors import unknown_name
-from rmsuite.metrics import best_of_n, pairs, ranks
+from rmsuite.metrics import best_of_n, generators, length, pairs, probability, ranks, selective
+from rmsuite.statistics import ratio
 
-PerPrompt = Callable[[TestSet, np.ndarray], tuple[np.ndarray, np.ndarray]]
+Direction = Literal["larger is better", "smaller is better", "nearer 0 is better"]
+Need = Literal["pairs", "gold", "categories", "generators", "probability", "uncertainty"]
 
 
 @dataclass(frozen=True)
@@ -26,56 +28,142 @@ class Metric:
     summary : str
         What it says, and what it cannot tell.
     per_prompt : callable
-        ``(test, rewards) -> (values, weights)``, both ``(n_prompts,)`` float64. The metric value is the weighted mean
-        of the values. A prompt on which the metric is undefined, whatever the rewards, has weight 0. Weights never
-        depend on the rewards, so that all methods are averaged alike.
+        ``(test, answers) -> (n_prompts, k)`` float64: what each prompt adds to k sums. A prompt on which the metric is
+        undefined adds zeros. Sums that count labels never depend on the answers, so that all methods are averaged
+        alike; those that count answers by their confidence do.
+    reduce : callable
+        ``(..., k) -> (...)``: the metric value of added sums; NaN where they say nothing.
     low, high : float
         The range that metric values lie in, for intervals at its boundary; a single prompt may lie outside.
-    chance : float
-        What rewards without information reach.
-    tie_rule : str
-        What equal rewards are worth.
-    needs : "pairs" or "gold"
-        Whether preferences within a prompt suffice.
+    chance, perfect : float
+        What constant rewards reach, and what the gold itself does.
+    tie_rule, tie : str
+        What equal rewards are worth, in words and in one word for signatures.
+    needs : tuple of str
+        What a test set and the answers must have.
+    direction : str
+        Methods are ranked and compared only where larger or smaller is better: a distance from 0 has no paired
+        difference that tells which of two is nearer.
     percent : bool
         Whether tables print it times 100.
+    version : int
+        Another formula is another version.
     """
 
     name: str
     summary: str
-    per_prompt: PerPrompt
+    per_prompt: Callable[[TestSet, Answers], np.ndarray]
     low: float
     high: float
     chance: float
+    perfect: float
     tie_rule: str
-    needs: Literal["pairs", "gold"]
-    direction: Literal["larger is better", "smaller is better"] = "larger is better"
+    tie: str
+    needs: tuple[Need, ...]
+    reduce: Callable[[np.ndarray], np.ndarray] = ratio
+    direction: Direction = "larger is better"
     percent: bool = False
+    version: int = 1
+
+    @property
+    def mean(self) -> bool:
+        """Whether it is a weighted mean over prompts, its sums value times weight, and weight."""
+        return self.reduce is ratio
+
+    @property
+    def ordered(self) -> bool:
+        """Whether one value can be better than another; a distance from 0 is read, not ranked."""
+        return self.direction != "nearer 0 is better"
+
+    def value(self, test: TestSet, answers: Answers) -> float:
+        """Return the metric value on a test set; NaN where it is undefined."""
+        return float(self.reduce(self.per_prompt(test, answers).sum(axis=0)))
 
 
-PAIR_ACCURACY = Metric(
-    name="pair-accuracy",
-    summary="share of the pairs of a prompt whose chosen response has the larger reward; blind to how the best "
-    "response fares, and a pair with a small gold margin counts as much as one with a large margin",
-    per_prompt=pairs.pair_accuracy,
-    low=0.0,
-    high=1.0,
-    chance=0.5,
-    tie_rule="equal rewards count one half",
-    needs="pairs",
-    percent=True,
+HALF: dict[str, Any] = {"tie_rule": "equal rewards count one half", "tie": "half"}
+ACCURACY: dict[str, Any] = {"low": 0.0, "high": 1.0, "chance": 0.5, "perfect": 1.0, "percent": True}
+CORRELATION: dict[str, Any] = {"low": -1.0, "high": 1.0, "chance": 0.0, "perfect": 1.0}
+ASKED: dict[str, Any] = {"tie_rule": "a probability of 0.5 counts as it is", "tie": "none"}
+
+PAIR_METRICS = (
+    Metric(
+        name="pair-accuracy",
+        summary="share of the pairs of a prompt whose chosen response has the larger reward; blind to how the best "
+        "response fares, and a pair with a small gold margin counts as much as one with a large margin",
+        per_prompt=pairs.pair_accuracy,
+        needs=("pairs",),
+        **HALF,
+        **ACCURACY,
+    ),
+    Metric(
+        name="worst-category",
+        summary="the lowest pair accuracy of a category (those with pairs in at least "
+        f"{pairs.MIN_CATEGORY_PROMPTS} prompts); the lowest of several noisy values lies below the truth, the more so "
+        "the smaller the categories, and it does not tell which category it is",
+        per_prompt=pairs.by_category,
+        reduce=pairs.lowest_ratio,
+        needs=("pairs", "categories"),
+        **HALF,
+        **ACCURACY,
+    ),
+    Metric(
+        name="length-adjusted",
+        summary="pair accuracy at equal length, by a logistic fit on the length difference (after arXiv:2404.04475); "
+        "rests on the fit, and cannot tell length from what goes with it",
+        per_prompt=length.adjusted,
+        reduce=length.adjusted_accuracy,
+        needs=("pairs",),
+        **HALF,
+        **ACCURACY,
+    ),
+    Metric(
+        name="length-matched",
+        summary="mean of the accuracy where the longer and where the shorter response is chosen, among pairs of like "
+        "length difference; leaves pairs of equal length out, and weighs rare pairs up, so its interval is wider",
+        per_prompt=length.matched,
+        reduce=length.matched_accuracy,
+        needs=("pairs",),
+        **HALF,
+        **ACCURACY,
+    ),
+    Metric(
+        name="generator-bias",
+        summary="pair accuracy where the generator that is better on other prompts wrote the chosen response, minus "
+        "that where the worse one did: 1 = the reward follows who wrote, 0 = it is as right either way; says nothing "
+        "of how accurate it is",
+        per_prompt=generators.by_generator_order,
+        reduce=generators.accuracy_gap,
+        low=-1.0,
+        high=1.0,
+        chance=0.0,
+        perfect=0.0,
+        needs=("pairs", "generators"),
+        direction="nearer 0 is better",
+        **HALF,
+    ),
 )
 
-SPEARMAN = Metric(
-    name="spearman",
-    summary="Spearman correlation of rewards with gold within a prompt, averaged over prompts; weighs the order "
-    "among bad responses as much as among good ones",
-    per_prompt=ranks.spearman,
-    low=-1.0,
-    high=1.0,
-    chance=0.0,
-    tie_rule="average ranks; constant rewards count 0",
-    needs="gold",
+RANK_METRICS = (
+    Metric(
+        name="spearman",
+        summary="Spearman correlation of rewards with gold within a prompt, averaged over prompts; weighs the order "
+        "among bad responses as much as among good ones",
+        per_prompt=ranks.spearman,
+        tie_rule="average ranks; constant rewards count 0",
+        tie="average-rank",
+        needs=("gold",),
+        **CORRELATION,
+    ),
+    Metric(
+        name="kendall",
+        summary="Kendall's tau-b of rewards with gold within a prompt, averaged over prompts: pair accuracy on the "
+        "scale of a correlation, every prompt counting alike; blind to margins",
+        per_prompt=ranks.kendall,
+        tie_rule="tau-b; constant rewards count 0",
+        tie="tau-b",
+        needs=("gold",),
+        **CORRELATION,
+    ),
 )
 
 
@@ -86,15 +174,125 @@ def best_of(n: int) -> Metric:
         summary=f"gold reward of the best of {n} responses by reward, exact over all draws, random = 0 and "
         f"oracle = 1 (one minus the normalised regret); says nothing of larger n",
         per_prompt=partial(best_of_n.normalised_gain, n=n),
-        low=-1.0,
-        high=1.0,
-        chance=0.0,
         tie_rule="equal rewards are drawn with equal chance",
-        needs="gold",
+        tie="equal-chance",
+        needs=("gold",),
+        **CORRELATION,
     )
 
 
-METRICS: tuple[Metric, ...] = (PAIR_ACCURACY, SPEARMAN, *(best_of(n) for n in (2, 4, 8, 16, 32)))
+CHOICE_METRICS = (
+    *(best_of(n) for n in (2, 4, 8, 16, 32)),
+    Metric(
+        name="over-optimisation",
+        summary="how far the gold reward of best-of-n falls from its peak to the largest n of the pool, as a share of "
+        "the oracle's gain; the peak is chosen on one half of the prompts and read on the other, so that noise alone "
+        "gives 0 on average and values below 0; says nothing of n beyond the pool",
+        per_prompt=best_of_n.halves,
+        reduce=best_of_n.peak_minus_last,
+        low=-1.0,
+        high=1.0,
+        chance=0.0,
+        perfect=0.0,
+        tie_rule="equal rewards are drawn with equal chance",
+        tie="equal-chance",
+        needs=("gold",),
+        direction="smaller is better",
+    ),
+    Metric(
+        name="peak-position",
+        summary="the n at which the gold reward of best-of-n peaks, as log n over log of the pool's largest n: 1 = "
+        "rises to the end, 0 = any choice harms; a flat curve has its peak anywhere, so read the interval",
+        per_prompt=best_of_n.whole_curve,
+        reduce=best_of_n.peak_position,
+        low=0.0,
+        high=1.0,
+        chance=0.0,
+        perfect=1.0,
+        tie_rule="equal rewards are drawn with equal chance; a flat curve peaks at n = 1",
+        tie="equal-chance",
+        needs=("gold",),
+    ),
+)
+
+PROBABILITY_METRICS = (
+    Metric(
+        name="brier",
+        summary="mean squared error of preference probabilities: 0.25 for knowing nothing; mixes calibration with "
+        "accuracy",
+        per_prompt=probability.brier,
+        low=0.0,
+        high=1.0,
+        chance=0.25,
+        perfect=0.0,
+        needs=("pairs", "probability"),
+        direction="smaller is better",
+        **ASKED,
+    ),
+    Metric(
+        name="log-loss",
+        summary="mean of -log of the probability given to what was chosen, clipped at 1e-6, in nats: 0.693 for knowing "
+        "nothing; a few sure errors can decide it",
+        per_prompt=probability.log_loss,
+        low=0.0,
+        high=float(-np.log(probability.CLIP)),
+        chance=float(np.log(2)),
+        perfect=0.0,
+        needs=("pairs", "probability"),
+        direction="smaller is better",
+        **ASKED,
+    ),
+    Metric(
+        name="calibration-error",
+        summary="mean distance of confidence from the share that is right, in ten bins of confidence; knowing nothing "
+        "and saying so is calibrated too, and noise in small bins makes it larger than the truth",
+        per_prompt=probability.by_confidence,
+        reduce=probability.calibration_error,
+        low=0.0,
+        high=1.0,
+        chance=0.0,
+        perfect=0.0,
+        tie_rule="a probability of 0.5 counts half right",
+        tie="half",
+        needs=("pairs", "probability"),
+        direction="smaller is better",
+    ),
+)
+
+UNCERTAINTY_METRICS = (
+    Metric(
+        name="selective-accuracy",
+        summary="pair accuracy on the half of the pairs of which a method is most certain; rises with the accuracy "
+        "over all pairs too, so compare it with that",
+        per_prompt=selective.by_certainty,
+        reduce=selective.most_certain_half,
+        needs=("pairs", "uncertainty"),
+        **HALF,
+        **ACCURACY,
+    ),
+    Metric(
+        name="risk-coverage-area",
+        summary="mean share of errors over coverages, most certain pairs first; mixes accuracy with the quality of "
+        "the uncertainty",
+        per_prompt=selective.by_certainty,
+        reduce=selective.risk_coverage_area,
+        low=0.0,
+        high=1.0,
+        chance=0.5,
+        perfect=0.0,
+        needs=("pairs", "uncertainty"),
+        direction="smaller is better",
+        **HALF,
+    ),
+)
+
+METRICS: tuple[Metric, ...] = (
+    *PAIR_METRICS,
+    *RANK_METRICS,
+    *CHOICE_METRICS,
+    *PROBABILITY_METRICS,
+    *UNCERTAINTY_METRICS,
+)
 
 
 def metric(name: str) -> Metric:
@@ -111,6 +309,14 @@ def metric(name: str) -> Metric:
     raise unknown_name("metric", name, [m.name for m in METRICS], "see `rmsuite list metrics`")
 
 
-def applicable(test: TestSet) -> tuple[Metric, ...]:
-    """Return the metrics that a test set has the labels for."""
-    return tuple(m for m in METRICS if m.needs == "pairs" or test.gold is not None)
+def applicable(test: TestSet, answers: Answers) -> tuple[Metric, ...]:
+    """Return the metrics that a test set and the answers of a method have everything for."""
+    has: dict[Need, bool] = {
+        "pairs": True,
+        "gold": test.gold is not None,
+        "categories": len(pairs.large_categories(test)) > 1,
+        "generators": test.generator is not None,
+        "probability": answers.probability is not None,
+        "uncertainty": answers.uncertainty is not None,
+    }
+    return tuple(m for m in METRICS if all(has[need] for need in m.needs))

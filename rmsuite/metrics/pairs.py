@@ -1,39 +1,64 @@
-"""Metrics over pairs of responses to one prompt."""
+"""Metrics over pairs of responses to one prompt: how many are ordered right, over all of them or by group."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
-from rmsuite.data import TestSet
+from rmsuite.data import Answers, TestSet
+
+MIN_CATEGORY_PROMPTS = 5
+Groups = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
-def pair_accuracy(test: TestSet, rewards: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return, per prompt, the share of pairs ordered as the labels order them, and the number of pairs.
+def grouped(test: TestSet, rewards: np.ndarray, groups: Groups, n_groups: int) -> np.ndarray:
+    """Return ``(n_prompts, n_groups, 2)``: credit and number of the pairs of each prompt and group.
 
-    A pair with equal rewards counts one half; a pair with equal gold is no pair. Weighted by the number of pairs,
-    the mean is the plain share over all pairs.
+    A pair ordered right has credit 1, one with equal rewards 0.5.
+
+    Parameters
+    ----------
+    groups : callable
+        ``(chosen, rejected) -> group`` of each pair, from positions; a negative group is left out.
     """
-    credit, total = _from_pairs(test, rewards) if test.gold is None else _from_gold(test, rewards)
-    with np.errstate(invalid="ignore"):
-        return np.where(total > 0, credit / total, 0.0), total
+    out = np.zeros((test.n_prompts * n_groups, 2))
+    for chosen, rejected in test.pairs():
+        group = groups(chosen, rejected)
+        cell = (test.prompt[chosen] * n_groups + group)[group >= 0]
+        credit = (0.5 + 0.5 * np.sign(rewards[chosen] - rewards[rejected]))[group >= 0]
+        out[:, 0] += np.bincount(cell, credit, len(out))
+        out[:, 1] += np.bincount(cell, minlength=len(out))
+    return out.reshape(test.n_prompts, n_groups, 2)
 
 
-def _from_pairs(test: TestSet, rewards: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    assert test.chosen is not None
-    assert test.rejected is not None
-    won = 0.5 + 0.5 * np.sign(rewards[test.chosen] - rewards[test.rejected])
-    prompt = test.prompt[test.chosen]
-    return np.bincount(prompt, won, test.n_prompts), np.bincount(prompt, minlength=test.n_prompts).astype(np.float64)
+def pair_accuracy(test: TestSet, answers: Answers) -> np.ndarray:
+    """Return, per prompt, the credit and the number of its pairs, ``(n_prompts, 2)``."""
+    return grouped(test, answers.rewards, lambda chosen, _: np.zeros(len(chosen), int), 1)[:, 0]
 
 
-def _from_gold(test: TestSet, rewards: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    assert test.gold is not None
-    credit, total = np.zeros(test.n_prompts), np.zeros(test.n_prompts)
-    for i, (start, stop) in enumerate(zip(test.offsets[:-1], test.offsets[1:], strict=True)):
-        gold, mine = test.gold[start:stop], rewards[start:stop]
-        # Each unordered pair is met twice, with both signs: the sums are halved.
-        order = np.sign(gold[:, None] - gold)
-        agree = order * np.sign(mine[:, None] - mine)
-        total[i] = np.count_nonzero(order) / 2
-        credit[i] = total[i] / 2 + agree.sum() / 4
-    return credit, total
+def large_categories(test: TestSet) -> np.ndarray:
+    """Return the categories with pairs in at least ``MIN_CATEGORY_PROMPTS`` prompts."""
+    paired = np.unique(np.concatenate([test.prompt[chosen] for chosen, _ in test.pairs()]))
+    numbers, n_prompts = np.unique(test.category[paired], return_counts=True)
+    return np.asarray(numbers[n_prompts >= MIN_CATEGORY_PROMPTS])
+
+
+def by_category(test: TestSet, answers: Answers) -> np.ndarray:
+    """Return, per prompt, credit and number of pairs in the column pair of its category, ``(n_prompts, 2 C)``.
+
+    Columns are those of ``large_categories``; prompts of others say nothing.
+    """
+    numbers = large_categories(test)
+    place = np.full(int(test.category.max(initial=0)) + 1, -1)
+    place[numbers] = np.arange(len(numbers))
+    sums = grouped(test, answers.rewards, lambda chosen, _: place[test.category[test.prompt[chosen]]], len(numbers))
+    return sums.reshape(test.n_prompts, -1)
+
+
+def lowest_ratio(sums: np.ndarray) -> np.ndarray:
+    """Return the smallest of the ratios of consecutive column pairs; groups without pairs do not count."""
+    credit, total = sums[..., 0::2], sums[..., 1::2]
+    ratios = np.divide(credit, total, out=np.full(total.shape, np.inf), where=total > 0)
+    lowest = ratios.min(axis=-1, initial=np.inf)
+    return np.asarray(np.where(np.isfinite(lowest), lowest, np.nan))

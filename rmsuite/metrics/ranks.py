@@ -1,10 +1,10 @@
-"""Rank correlation of rewards with gold rewards, within each prompt."""
+"""Rank correlations of rewards with gold rewards, within each prompt."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from rmsuite.data import TestSet
+from rmsuite.data import Answers, TestSet
 
 
 def average_ranks(values: np.ndarray) -> np.ndarray:
@@ -19,16 +19,42 @@ def average_ranks(values: np.ndarray) -> np.ndarray:
     return np.asarray((np.cumsum(count) - (count - 1) / 2)[group])
 
 
-def spearman(test: TestSet, rewards: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return, per prompt, Spearman's correlation with gold, and weight 1 (0 where gold is constant).
+def spearman(test: TestSet, answers: Answers) -> np.ndarray:
+    """Return, per prompt, Spearman's correlation with gold, and weight 1; both 0 where gold is constant.
 
     Constant rewards order nothing and count 0.
     """
     assert test.gold is not None
-    values, weights = np.zeros(test.n_prompts), np.zeros(test.n_prompts)
+    out = np.zeros((test.n_prompts, 2))
     for i, (start, stop) in enumerate(zip(test.offsets[:-1], test.offsets[1:], strict=True)):
-        gold, mine = (average_ranks(x[start:stop]) - (stop - start + 1) / 2 for x in (test.gold, rewards))
-        weights[i] = float(gold.any())
+        centre = (stop - start + 1) / 2
+        gold, mine = (average_ranks(x[start:stop]) - centre for x in (test.gold, answers.rewards))
         norm = np.sqrt((gold @ gold) * (mine @ mine))
-        values[i] = (gold @ mine) / norm if norm else 0.0
-    return values, weights
+        out[i] = (gold @ mine) / norm if norm else 0.0, float(gold.any())
+    return out
+
+
+def kendall(test: TestSet, answers: Answers) -> np.ndarray:
+    """Return, per prompt, Kendall's tau-b with gold, and weight 1; both 0 where gold is constant.
+
+    tau-b = (concordant - discordant) / sqrt(pairs untied in gold * pairs untied in reward); constant rewards count 0.
+    """
+    assert test.gold is not None
+    agree, untied = np.zeros(test.n_prompts), np.zeros(test.n_prompts)
+    for chosen, rejected in test.pairs():
+        prompt = test.prompt[chosen]
+        agree += np.bincount(prompt, np.sign(answers.rewards[chosen] - answers.rewards[rejected]), test.n_prompts)
+        untied += np.bincount(prompt, minlength=test.n_prompts)
+    norm = np.sqrt(untied * _untied(test, answers.rewards))
+    tau = np.divide(agree, norm, out=np.zeros_like(agree), where=norm > 0)
+    return np.stack([tau, (untied > 0).astype(float)], axis=1)
+
+
+def _untied(test: TestSet, rewards: np.ndarray) -> np.ndarray:
+    """Return, per prompt, the number of pairs with unequal rewards."""
+    _, group = np.unique(np.stack([test.prompt, rewards]), axis=1, return_inverse=True)
+    size = np.bincount(group.ravel())
+    first = np.unique(group.ravel(), return_index=True)[1]
+    tied = np.bincount(test.prompt[first], size * (size - 1) / 2, test.n_prompts)
+    n = np.diff(test.offsets)
+    return np.asarray(n * (n - 1) / 2 - tied)

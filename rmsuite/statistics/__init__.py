@@ -1,6 +1,32 @@
-"""Statistics of clustered values; knows nothing of reward models, and needs numpy and scipy.special only."""
+"""Statistics of clustered values; knows nothing of reward models, and needs numpy and scipy.special only.
 
-from rmsuite.statistics.bootstrap import Sample, estimates, paired_differences
-from rmsuite.statistics.estimate import Estimate
+``bootstrap`` resamples clusters; ``intervals`` makes intervals of it; ``resample`` ties both to estimates and paired
+differences; ``comparisons`` tests, corrects, groups and ranks; ``variance`` splits uncertainty; ``aggregates`` combine
+tasks; ``simulation`` measures whether the intervals keep their word.
+"""
 
-__all__ = ["Estimate", "Sample", "estimates", "paired_differences"]
+from rmsuite.statistics.bootstrap import Sample, mean_sample, ratio
+from rmsuite.statistics.comparisons import holm, p_value, permutation_p, separable_pairs, standings
+from rmsuite.statistics.estimate import Difference, Estimate, Variance
+from rmsuite.statistics.resample import LEVEL, N_DRAWS, Resampled, estimates, resample
+from rmsuite.statistics.variance import two_way
+
+__all__ = [
+    "LEVEL",
+    "N_DRAWS",
+    "Difference",
+    "Estimate",
+    "Resampled",
+    "Sample",
+    "Variance",
+    "estimates",
+    "holm",
+    "mean_sample",
+    "p_value",
+    "permutation_p",
+    "ratio",
+    "resample",
+    "separable_pairs",
+    "standings",
+    "two_way",
+]

@@ -1,21 +1,25 @@
 """The cluster bootstrap: whole clusters are resampled, and everything compared shares the resamples.
 
-Resampling is a product of multinomial counts ``(n_draws, n_clusters)`` with per-cluster sums; paired differences are
-differences of columns and cost nothing more.
+A value is a function of sums over clusters, so that resampling is a product of counts ``(n_draws, n_clusters)`` with
+the sums of each cluster, leaving one cluster out is a subtraction, and a paired difference is one of columns.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
-from scipy.special import ndtr, stdtrit
 
-from rmsuite.statistics.estimate import Estimate
+BLOCK = 125  # draws at a time: their counts stay in the cache while every column is summed
+Reduce = Callable[[np.ndarray], np.ndarray]
 
-METHOD = "cluster bootstrap, expanded percentile"
-POPULATION = "clusters like these; repetitions held fixed"
-CHUNK = 500  # draws at a time, to bound the memory
+
+def ratio(sums: np.ndarray) -> np.ndarray:
+    """Return ``sums[..., 0] / sums[..., 1]``: a weighted mean from its two sums; NaN where there is no weight."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(np.where(sums[..., 1] > 0, sums[..., 0] / sums[..., 1], np.nan))
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,128 +28,73 @@ class Sample:
 
     Attributes
     ----------
-    values, weights : (n_columns, n_clusters) float
-        A column's estimate is the weighted mean of its values over the clusters. Columns are, say, methods.
+    sums : (n_columns, n_clusters, k) float
+        What each cluster adds to the k sums of each column. Columns are, say, methods. A cluster that says nothing
+        adds zeros.
     low, high : float
-        The range of the values.
+        The range of the value.
     n_items, n_repetitions : int
         For the record of the estimate.
+    reduce : callable
+        ``(..., k) -> (...)``: the value of added sums. ``ratio`` for a weighted mean.
     """
 
-    values: np.ndarray
-    weights: np.ndarray
+    sums: np.ndarray
     low: float
     high: float
     n_items: int
     n_repetitions: int
+    reduce: Reduce = ratio
 
-    @property
-    def means(self) -> np.ndarray:
-        """The weighted mean of each column."""
-        return np.asarray((self.values * self.weights).sum(1) / self.weights.sum(1))
+    @cached_property
+    def value(self) -> np.ndarray:
+        """The value of each column, ``(n_columns,)``."""
+        return self.reduce(self.sums.sum(axis=1))
+
+    @cached_property
+    def influence(self) -> np.ndarray:
+        """By how much each cluster moves the value, ``(n_columns, n_clusters)``: n - 1 times the jackknife step."""
+        rest = self.reduce(self.sums.sum(axis=1, keepdims=True) - self.sums)
+        n = self.active.sum(axis=1, keepdims=True)
+        steps = np.where(self.active & np.isfinite(rest), self.value[:, None] - rest, 0.0)
+        return np.asarray((n - 1) * steps)
+
+    @cached_property
+    def active(self) -> np.ndarray:
+        """Which clusters say anything, ``(n_columns, n_clusters)`` bool."""
+        return np.asarray((self.sums != 0).any(axis=2))
+
+    @cached_property
+    def effective_clusters(self) -> np.ndarray:
+        """How many clusters of equal weight would say as much, ``(n_columns,)``: (sum w)^2 / sum w^2 (Kish 1965)."""
+        weights = self.sums[..., 1] if self.reduce is ratio else self.active.astype(float)
+        squares = (weights**2).sum(axis=1)
+        return np.divide(weights.sum(axis=1) ** 2, squares, out=np.zeros_like(squares), where=squares > 0)
 
 
-def draw_means(sample: Sample, n_draws: int, rng: np.random.Generator) -> np.ndarray:
-    """Return ``(n_draws, n_columns)`` weighted means of resampled clusters; NaN where a draw has no weight."""
-    n = sample.values.shape[1]
-    sums, totals = (np.ascontiguousarray(x) for x in (sample.values * sample.weights, sample.weights))
-    out = np.empty((n_draws, len(sums)))
-    for start in range(0, n_draws, CHUNK):
-        size = min(CHUNK, n_draws - start)
-        picks = rng.integers(n, size=(size, n)) + n * np.arange(size)[:, None]
-        counts = np.bincount(picks.ravel(), minlength=size * n).reshape(size, n).astype(np.float64)
+def mean_sample(
+    values: np.ndarray, weights: np.ndarray, low: float, high: float, n_items: int, n_repetitions: int
+) -> Sample:
+    """Return the sample whose value is the weighted mean over clusters; both arrays ``(n_columns, n_clusters)``."""
+    return Sample(np.stack([values * weights, weights], axis=-1), low, high, n_items, n_repetitions)
+
+
+def counts(n_clusters: int, n_draws: int, rng: np.random.Generator) -> np.ndarray:
+    """Return ``(n_draws, n_clusters)`` float64 counts of how often each cluster is drawn."""
+    small = np.uint16 if n_clusters <= 2**16 else np.int64  # short integers are drawn faster
+    picks = rng.integers(n_clusters, size=(n_draws, n_clusters), dtype=small)
+    places = (picks + (n_clusters * np.arange(n_draws))[:, None]).ravel()
+    return np.bincount(places, minlength=n_draws * n_clusters).reshape(n_draws, n_clusters).astype(np.float64)
+
+
+def resampled(sample: Sample, n_draws: int, rng: np.random.Generator) -> np.ndarray:
+    """Return the values of resampled clusters, ``(n_columns, n_draws)``; NaN where a draw has nothing to say."""
+    n_columns, n_clusters, k = sample.sums.shape
+    columns = [np.ascontiguousarray(column) for column in sample.sums]
+    sums = np.empty((n_columns, n_draws, k))
+    for start in range(0, n_draws, BLOCK):
+        drawn = counts(n_clusters, min(BLOCK, n_draws - start), rng)
         # A product a column, not one for all: the last bits of a column must not depend on its neighbours.
-        for column in range(len(sums)):
-            with np.errstate(invalid="ignore"):
-                out[start : start + size, column] = (counts @ sums[column]) / (counts @ totals[column])
-    return out
-
-
-def tail(n_clusters: int, level: float) -> float:
-    """Return the quantile that stands for a tail of (1 - level) / 2 when there are few clusters.
-
-    A bootstrap draw of n clusters spreads by a factor sqrt((n - 1) / n) too little and has normal rather than
-    t tails; the quantile is moved outwards for both (T. Hesterberg, What Teachers Should Know About the Bootstrap,
-    The American Statistician 69, 2015, the expanded percentile interval).
-    """
-    if n_clusters < 2:
-        return 0.0
-    t = stdtrit(n_clusters - 1, (1 - level) / 2)
-    return float(ndtr(np.sqrt(n_clusters / (n_clusters - 1)) * t))
-
-
-def unseen(n_clusters: int, level: float) -> float:
-    """Return the largest share of clusters that could behave otherwise and yet be absent from ``n_clusters``.
-
-    It is the Clopper-Pearson bound at zero events, at (1 - level) / 2.
-
-    Examples
-    --------
-    >>> round(unseen(100, 0.95), 4)
-    0.0362
-    """
-    return float(1 - ((1 - level) / 2) ** (1 / max(n_clusters, 1)))
-
-
-def _interval(
-    mean: float, values: np.ndarray, draws: np.ndarray, bounds: tuple[float, float], level: float
-) -> tuple[float, float]:
-    """Quantiles of the draws; where all clusters agree, the share of unseen clusters times the room to the bounds.
-
-    Without the second rule an all-correct method would have an interval of width zero.
-    """
-    if np.ptp(values) <= 1e-12:
-        share = unseen(len(values), level)
-        return mean - share * (mean - bounds[0]), mean + share * (bounds[1] - mean)
-    q = tail(len(values), level)
-    low, high = np.nanquantile(draws, [q, 1 - q])
-    return min(float(low), mean), max(float(high), mean)
-
-
-def estimates(sample: Sample, rng: np.random.Generator, n_draws: int = 10_000, level: float = 0.95) -> list[Estimate]:
-    """Return the estimate of each column, with an interval from resampled clusters."""
-    return _estimates(sample, draw_means(sample, n_draws, rng), level)
-
-
-def paired_differences(
-    sample: Sample, against: int, rng: np.random.Generator, n_draws: int = 10_000, level: float = 0.95
-) -> list[Estimate]:
-    """Return the estimate of each column minus column ``against``, on the same resampled clusters.
-
-    The weights of all columns must be equal. A column minus itself is 0 with interval [0, 0].
-    """
-    draws = draw_means(sample, n_draws, rng)
-    span = sample.high - sample.low
-    difference = Sample(
-        sample.values - sample.values[against], sample.weights, -span, span, sample.n_items, sample.n_repetitions
-    )
-    out = _estimates(difference, draws - draws[:, [against]], level)
-    zero = _estimate(0.0, (0.0, 0.0), difference, sample.weights[against], n_draws, level)
-    return [zero if column == against else estimate for column, estimate in enumerate(out)]
-
-
-def _estimates(sample: Sample, draws: np.ndarray, level: float) -> list[Estimate]:
-    bounds = (sample.low, sample.high)
-    out = []
-    for column, mean in enumerate(sample.means.tolist()):
-        weights = sample.weights[column]
-        interval = _interval(mean, sample.values[column][weights > 0], draws[:, column], bounds, level)
-        out.append(_estimate(mean, interval, sample, weights, len(draws), level))
-    return out
-
-
-def _estimate(
-    mean: float, interval: tuple[float, float], sample: Sample, weights: np.ndarray, n_draws: int, level: float
-) -> Estimate:
-    return Estimate(
-        value=mean,
-        low=interval[0],
-        high=interval[1],
-        level=level,
-        method=METHOD,
-        population=POPULATION,
-        n_items=sample.n_items,
-        n_clusters=int(np.count_nonzero(weights)),
-        n_repetitions=sample.n_repetitions,
-        n_draws=n_draws,
-    )
+        for i, column in enumerate(columns):
+            np.matmul(drawn, column, out=sums[i, start : start + len(drawn)])
+    return sample.reduce(sums)

@@ -1,0 +1,86 @@
+"""Recompute metrics from stored answers, without fitting anything: for new metrics, or new versions of old ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from rmsuite import harness, results, signature
+from rmsuite.bundles.verify import Progress, answers, seed_of, silent
+from rmsuite.errors import ResultsError
+from rmsuite.results import CellRecord
+from rmsuite.tasks import LoadedTask, TaskBook
+
+
+@dataclass(frozen=True)
+class Rescored:
+    """A cell whose metrics changed, were added or dropped, by name."""
+
+    cell: CellRecord
+    changed: tuple[str, ...]
+    added: tuple[str, ...]
+    dropped: tuple[str, ...]
+
+
+def score(home: Path, book: TaskBook, progress: Progress = silent) -> Iterator[Rescored]:
+    """Recompute every cell that has rewards; those that change are rewritten, one by one, atomically.
+
+    All cells are looked at before the first is rewritten: a folder that is refused stays as it was.
+
+    Raises
+    ------
+    ResultsError
+        If a cell is damaged, or of other data than those at hand.
+    UnknownNameError
+        If a task is not at hand.
+    """
+    tasks = _tasks(home, book)
+    paths = sorted(home.glob("*/*/*.json"))
+    for path in progress(paths, len(paths)):
+        record = results.read(path)
+        if record.status == "ok":
+            test = tasks[record.task].test
+            arrays = harness.measured(test, answers(record, test))
+            found = _compared(record, arrays)
+            if found.changed or found.added or found.dropped:
+                results.write(home, replace(record, arrays=arrays))
+                yield found
+
+
+def _tasks(home: Path, book: TaskBook) -> dict[str, LoadedTask]:
+    """Return the tasks of all cells by label, or refuse the folder."""
+    tasks: dict[str, LoadedTask] = {}
+    for record in results.read_all(home):
+        if record.status == "ok":
+            if record.task not in tasks:
+                tasks[record.task] = book.task(record.task).load()
+            task = tasks[record.task]
+            _refuse_other_data(record, harness.signature_line(task, seed_of(record)))
+            answers(record, task.test)
+    return tasks
+
+
+def _refuse_other_data(record: CellRecord, line: str) -> None:
+    differing = signature.differences(record.signature, line)
+    if differing:
+        parts = "; ".join(f"{key}: {said} against {found}" for key, (said, found) in differing.items())
+        raise ResultsError(
+            who=f"score of {record.method} on {record.task}",
+            expected="results of the data and the protocol at hand",
+            got=parts,
+            do="run it anew: rewards of other data cannot be scored with these",
+        )
+
+
+def _compared(record: CellRecord, arrays: Mapping[str, np.ndarray]) -> Rescored:
+    before = record.arrays
+    both = set(before) & set(arrays)
+    changed = sorted(name for name in both if not _same(before[name], arrays[name]))
+    return Rescored(record, tuple(changed), tuple(sorted(set(arrays) - both)), tuple(sorted(set(before) - both)))
+
+
+def _same(one: np.ndarray, other: np.ndarray) -> bool:
+    return one.shape == other.shape and one.tobytes() == other.tobytes()

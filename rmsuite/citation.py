@@ -1,0 +1,207 @@
+"""What results have to cite: exactly the tasks, base models, annotators, methods, metrics and statistics they used."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rmsuite import signature
+from rmsuite.metrics import Metric
+from rmsuite.reports.records import Report, Table
+from rmsuite.version import __version__
+
+ANNOTATORS = {"bradley-terry": "arXiv:2502.04357"}
+# Where the formula of a metric comes from, by the beginning of its name; summaries may name further papers.
+METRICS = {
+    "best-of-": "arXiv:2310.02743",
+    "over-optimisation": "arXiv:2310.02743",
+    "peak-position": "arXiv:2310.02743",
+    "spearman": "spearman",
+    "kendall": "kendall",
+    "brier": "brier",
+    "calibration-error": "arXiv:1706.04599",
+    "selective-accuracy": "arXiv:1705.08500",
+    "risk-coverage-area": "arXiv:1705.08500",
+}
+AGGREGATES = "arXiv:2108.13264"  # the interquartile mean over tasks
+ARXIV = re.compile(r"arxiv(?:\.org/(?:abs|pdf)/|:)\s*(\d{4}\.\d{4,5})", re.IGNORECASE)
+ENTRY = re.compile(r"@\w+\{([^,\s]+),.*?^\}", re.DOTALL | re.MULTILINE)
+FIELD = re.compile(r"^ *(\w+) = \{(.*)\},?$", re.MULTILINE)
+SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+
+
+def bibliography(files: Iterable[Path]) -> dict[str, str]:
+    """Return the entries of BibTeX files by key; the first file that has a key wins."""
+    found: dict[str, str] = {}
+    for file in files:
+        if file.is_file():
+            for match in ENTRY.finditer(file.read_text(encoding="utf-8")):
+                found.setdefault(match[1], match[0])
+    return found
+
+
+@dataclass(frozen=True)
+class Citation:
+    """BibTeX entries by key, the methods that state no source, and a paragraph for a paper."""
+
+    entries: Mapping[str, str]
+    without_source: tuple[str, ...]
+    paragraph: str
+
+
+def cite(report: Report, references: Mapping[str, str], known: Mapping[str, str]) -> Citation:
+    """Return what the tables of a report have to cite.
+
+    Parameters
+    ----------
+    references : mapping
+        What each method says of its source, by name as in the table; "" if nothing.
+    known : mapping
+        BibTeX entries by key (``bibliography``): of pools and base models by name, of papers by arXiv id.
+    """
+    entries = {"rmsuite": _software()}
+    for key in [key for table in report.tables for key in _keys(table)] + ([AGGREGATES] if report.overall else []):
+        entries[key] = known.get(key) or _bare(key)
+    rows = [row for table in report.tables for row in table.rows if row.kind == "method"]
+    silent = []
+    for name in dict.fromkeys(row.method.partition("[")[0] for row in rows):
+        source = references.get(name, "")
+        entries |= _of_method(name, source, known)
+        silent += [] if source else [name]
+    return Citation(entries, tuple(silent), _paragraph(report))
+
+
+def _keys(table: Table) -> list[str]:
+    """Return the keys of the data, the base model, the annotator, the metrics' sources and the statistics."""
+    parts = signature.read(table.signature)
+    names = [parts[part].partition("#")[0] for part in ("pool", "embeddings")]
+    annotator = ANNOTATORS.get(parts["annotator"].partition("[")[0])
+    metrics = [key for column in table.columns for key in _of_metric(column)]
+    return [*names, *([annotator] if annotator else []), *metrics, *_statistics(table)]
+
+
+def _of_metric(metric: Metric) -> list[str]:
+    named = [key for begin, key in METRICS.items() if metric.name.startswith(begin)]
+    return [*named, *(f"arXiv:{number}" for number in ARXIV.findall(metric.summary))]
+
+
+def _statistics(table: Table) -> list[str]:
+    """Return the keys of what the rows hold: intervals; letters and ranks; gains over the best control."""
+    kinds = {
+        ("bootstrap",): any(row.estimates for row in table.rows),
+        ("holm", "letters", "ranks"): any(row.standings for row in table.rows),
+        ("intersection-union",): any(row.gains for row in table.rows),
+    }
+    return [key for keys, used in kinds.items() if used for key in keys]
+
+
+def _of_method(name: str, source: str, known: Mapping[str, str]) -> dict[str, str]:
+    """Return the entries of what a method's plugin says of its source: papers on arXiv, a known key, or a text."""
+    keys = [f"arXiv:{number}" for number in ARXIV.findall(source)] or [key for key in known if key == source]
+    if keys:
+        return {key: known.get(key) or _bare(key, source) for key in keys}
+    if source == "Bradley and Terry 1952":
+        return {"bradley-terry": known["bradley-terry"]}
+    key = f"method-{name}"
+    return {key: misc(key, title=name, howpublished=source)} if source else {}
+
+
+def _bare(key: str, said: str = "") -> str:
+    """Return what is known of a thing that is in no bibliography: its number or name, and what its plugin says."""
+    if key.startswith("arXiv:"):
+        note = {"note": said} if said not in ("", key) else {}
+        return misc(key, eprint=key.removeprefix("arXiv:"), archivePrefix="arXiv", **note)
+    return misc(key, title=key, note="its plugin gives no bibliography")
+
+
+def _software() -> str:
+    title = "rmsuite: a benchmark for reward models on embeddings"
+    return misc("rmsuite", author="{the rmsuite developers}", title=title, version=__version__)
+
+
+def misc(key: str, **fields: str) -> str:
+    r"""Return a BibTeX entry of a thing that is no article; a value in braces is a name that is not to be split.
+
+    Examples
+    --------
+    >>> print(misc("mine", title="Gains of 5 %", author="{the team}"))
+    @misc{mine,
+      title = {Gains of 5 \%},
+      author = {{the team}}
+    }
+    """
+    lines = [f"  {name} = {{{_escaped(value)}}}" for name, value in fields.items()]
+    return f"@misc{{{key},\n" + ",\n".join(lines) + "\n}"
+
+
+def _escaped(text: str) -> str:
+    if text.startswith("{") and text.endswith("}"):
+        return f"{{{_escaped(text[1:-1])}}}"
+    flat = " ".join(text.split())
+    return "".join(SPECIAL.get(c, f"\\{c}" if c in "&%$#_{}" else c) for c in flat)
+
+
+def as_text(entry: str) -> str:
+    """Return a BibTeX entry as a line of a reference list.
+
+    Examples
+    --------
+    >>> as_text(misc("mine", author="Roe, A. and Doe, B.", title="Gains of 5 %", year="2020"))
+    'Roe, A.; Doe, B. Gains of 5 %. 2020.'
+    """
+    fields = {name: _unescaped(value) for name, value in FIELD.findall(entry)}
+    fields["author"] = fields.get("author", "").replace(" and others", " et al.").replace(" and ", "; ")
+    if "volume" in fields:
+        number = f"({fields['number']})" if "number" in fields else ""
+        fields["journal"] += f" {fields['volume']}{number}" + (f":{fields['pages']}" if "pages" in fields else "")
+    if "eprint" in fields:
+        fields["eprint"] = f"arXiv:{fields['eprint']}"
+    if "version" in fields:
+        fields["version"] = f"Version {fields['version']}"
+    order = ("author", "title", "journal", "booktitle", "howpublished", "eprint", "version", "year", "note")
+    return " ".join(f"{fields[name].rstrip('.')}." for name in order if fields.get(name))
+
+
+def _unescaped(value: str) -> str:
+    for character, spelt in SPECIAL.items():
+        value = value.replace(spelt, character)
+    accented = re.sub(r"\{?\\'\{?(\w)\}?\}?", lambda m: unicodedata.normalize("NFC", m[1] + "\u0301"), value)
+    plain = re.sub(r"(?<!\\)[{}]", "", accented)
+    return re.sub(r"\\([&%$#_{}])", r"\1", plain).replace("--", "–")
+
+
+def _paragraph(report: Report) -> str:
+    sentences = [_of_table(table) for table in report.tables]
+    one = next((e for table in report.tables for row in table.rows for e in row.estimates.values()), None)
+    statistics = ""
+    if one is not None:
+        statistics = (
+            f"Intervals are {one.level:.0%} {one.method} intervals over prompts ({one.n_draws:,} draws), paired over "
+            "methods; methods that share a letter are not separable (paired tests over prompts, Holm-corrected over "
+            "all pairs, family-wise level 0.05); gains are over the best control, paired by prompt. "
+        )
+    lines = "; ".join(table.signature for table in report.tables)
+    begin = f"Results were computed with rmsuite {__version__}."
+    return f"{begin} {' '.join(sentences)} {statistics}Signatures: {lines}."
+
+
+def _of_table(table: Table) -> str:
+    facts, parts = table.facts, signature.read(table.signature)
+    agreement = facts["annotator_agreement"]
+    labels = (
+        "human labels" if agreement is None else f"annotator {parts['annotator']}, {agreement:.1%} agreement with gold"
+    )
+    controls = [row.method for row in table.rows if row.kind == "control"]
+    return (
+        f"On {table.task} (pool {parts['pool']}, embeddings {parts['embeddings']}) reward models were trained on "
+        f"{facts['n_train_pairs']:,} pairs of {facts['n_train_prompts']:,} prompts ({labels}) and evaluated on "
+        f"{facts['n_test_prompts']:,} prompts with {facts['n_test_responses']:,} responses, in "
+        f"{len(table.repetitions)} repetition(s), against the controls {_listed(controls)}."
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names) or "none"

@@ -1,0 +1,34 @@
+"""What each command does; ``cli`` parses, these call the layers below and print."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Callable, Mapping
+from importlib import import_module
+
+# Where each command is; only the one that is called is imported, so that none pays for the others.
+COMMANDS: Mapping[str, str] = {
+    "run": "run:run",
+    "table": "table:table",
+    "check": "check:check",
+    "list": "show:show_list",
+    "info": "show:info",
+    "plugins": "show:show_plugins",
+    "new": "new:new",
+    "compare": "compare:show_comparison",
+    "verify": "bundles:show_verification",
+    "reproduce": "reproduce:show_reproduction",
+    "cite": "cite:show_citation",
+    "score": "bundles:show_scores",
+    "export": "bundles:show_export",
+    "merge": "bundles:show_merge",
+    "diff-protocol": "bundles:show_protocol_difference",
+    "coverage": "coverage:show_coverage",
+}
+
+
+def command(name: str) -> Callable[[Namespace], int]:
+    """Return the function of a command: it takes the parsed options, prints, and returns the exit code."""
+    module, _, function = COMMANDS[name].partition(":")
+    found: Callable[[Namespace], int] = getattr(import_module(f"{__name__}.{module}"), function)
+    return found

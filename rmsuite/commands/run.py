@@ -1,0 +1,119 @@
+"""``rmsuite run``: run methods on tasks, and print the tables."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+from tqdm import tqdm
+
+from rmsuite import harness, plugins, results, signature
+from rmsuite.commands import shared
+from rmsuite.commands.table import print_report
+from rmsuite.controls import CONTROLS
+from rmsuite.errors import ResultsError, UnknownNameError
+from rmsuite.executors import Local
+from rmsuite.plugins import Catalogue
+from rmsuite.results import CellRecord
+from rmsuite.tasks import LoadedTask, TaskBook
+
+
+def run(options: Namespace) -> int:
+    """Run methods on tasks, and print the tables."""
+    catalogue = shared.catalogue(options)
+    book = shared.book(catalogue)
+    suite = book.suite(options.suite)
+    chosen = entrants(catalogue, options.method)
+    tasks = [book.task(name) for name in dict.fromkeys(options.task or suite.tasks)]
+    loaded = [task.load() for task in tasks]
+    repetitions = options.repetitions or suite.repetitions
+    _refuse_another_signature(loaded, options.seed, options.output)
+    workers = executor(catalogue, book, options.output, options.jobs)
+    n_cells = len(loaded) * repetitions * (len(chosen) + len(CONTROLS))
+    with _progress(n_cells, options.output) as advance:
+        records = harness.run(loaded, chosen, repetitions, options.seed, workers, options.output, on_cell=advance)
+    print_report(catalogue, options, records)
+    print(f"Results: {options.output}", file=sys.stderr)
+    return _report_failures(options.output, records)
+
+
+def _refuse_another_signature(loaded: Iterable[LoadedTask], seed: int, home: Path) -> None:
+    for task in loaded:
+        line = harness.signature_line(task, seed)
+        for other in results.signatures(home / task.card.label) - {line}:
+            parts = "; ".join(f"{k}: {a} against {b}" for k, (a, b) in signature.differences(other, line).items())
+            raise ResultsError(
+                who=f"results folder {home}",
+                expected=f"results of {task.card.label} with the signature of this run",
+                got=f"others ({parts})",
+                do="give another folder with --output, or delete this one",
+            )
+
+
+def entrants(catalogue: Catalogue, names: Iterable[str]) -> list[harness.Entrant]:
+    """Return the methods that names with parameters stand for, each once.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such method, or a control has its name.
+    """
+    found = {}
+    for text in names:
+        plugin, configured = catalogue.configured(text)
+        found[configured.label] = harness.Entrant(configured, plugin.source)
+    clash = sorted({control.name for control in CONTROLS} & set(found))
+    if clash:
+        got = f"{clash[0]!r}, which is a control of every table"
+        raise UnknownNameError(who="--method", expected="a method", got=got, do="rename the method")
+    return list(found.values())
+
+
+def executor(catalogue: Catalogue, book: TaskBook, home: Path, jobs: int | None) -> Local:
+    """Return local workers that know the catalogue's plugin files, and may not open pools and results."""
+    loaders = tuple(partial(plugins.load_file, path) for path in catalogue.files)
+    return Local(jobs or len(os.sched_getaffinity(0)), _forbidden(catalogue, book, home), loaders)
+
+
+def _forbidden(catalogue: Catalogue, book: TaskBook, output: Path) -> tuple[Path, ...]:
+    # What holds gold, not the folders around it: a plugin's own modules may lie beside its pools, or in the output.
+    pools = {root / "pools" for root in catalogue.folders("rmsuite_tasks")}
+    stored = {cells for home in (output, *catalogue.folders("rmsuite_results")) for cells in home.glob("*@*")}
+    return tuple(sorted(pools | stored | {output / task.label for task in book.tasks.values()}))
+
+
+@contextlib.contextmanager
+def _progress(total: int, home: Path) -> Iterator[Callable[[CellRecord], None]]:
+    count = 0
+    with tqdm(total=total, unit="cell", leave=False, disable=not sys.stderr.isatty()) as bar:
+
+        def advance(_record: CellRecord) -> None:
+            nonlocal count
+            count += 1
+            bar.update()
+
+        try:
+            yield advance
+        except KeyboardInterrupt:
+            bar.close()
+            kept = f"{count} of {total} cells are finished and kept in {home}; a new run starts over"
+            print(f"rmsuite: {kept}", file=sys.stderr)
+            raise
+
+
+def _report_failures(home: Path, records: Sequence[CellRecord]) -> int:
+    groups: dict[tuple[str, ...], list[CellRecord]] = {}
+    for record in records:
+        if record.status == "failed":
+            groups.setdefault((record.method, record.task, record.phase, record.error), []).append(record)
+    for (method, task, phase, error), group in groups.items():
+        numbers = ", ".join(map(str, sorted(record.repetition for record in group)))
+        where = f"{method} on {task}, repetition{'s' if len(group) > 1 else ''} {numbers}"
+        print(f"rmsuite: {where} failed in {phase}: {error}", file=sys.stderr)
+        print(f"  its traceback and output: {results.cell_path(home, group[0])}", file=sys.stderr)
+    return 1 if groups else 0

@@ -1,0 +1,110 @@
+"""``rmsuite list``, ``info`` and ``plugins``: what there is."""
+
+from __future__ import annotations
+
+import re
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from tabulate import tabulate
+
+from rmsuite import plugins, signature
+from rmsuite.annotators import ANNOTATORS
+from rmsuite.commands import shared
+from rmsuite.controls import CONTROLS
+from rmsuite.errors import unknown_name
+from rmsuite.metrics import METRICS
+from rmsuite.plugins import Catalogue
+from rmsuite.tasks import Task
+
+
+def show_list(options: Namespace) -> int:
+    """List one kind of thing."""
+    catalogue = shared.catalogue(options)
+    rows = LISTS[options.kind](catalogue)
+    print(tabulate(rows, tablefmt="plain", disable_numparse=True))
+    return 0
+
+
+def _list_methods(catalogue: Catalogue) -> Sequence[Sequence[str]]:
+    return [[name, m.summary, p.origin] for name, owners in catalogue.owners.items() for p, m in owners]
+
+
+def _list_tasks(catalogue: Catalogue) -> Sequence[Sequence[str]]:
+    return [[task.name, f"version {task.version}", task.question] for task in shared.book(catalogue).tasks.values()]
+
+
+def _list_suites(catalogue: Catalogue) -> Sequence[Sequence[str]]:
+    return [[suite.name, suite.summary, ", ".join(suite.tasks)] for suite in shared.book(catalogue).suites.values()]
+
+
+LISTS: Mapping[str, Any] = {
+    "methods": _list_methods,
+    "tasks": lambda catalogue: [
+        [t.name, f"version {t.version}", t.question] for t in shared.book(catalogue).tasks.values()
+    ],
+    "suites": lambda catalogue: [
+        [s.name, s.summary, ", ".join(s.tasks)] for s in shared.book(catalogue).suites.values()
+    ],
+    "metrics": lambda catalogue: [[m.name, m.direction, m.summary] for m in METRICS],
+    "annotators": lambda catalogue: [[name, _first_line(make)] for name, make in ANNOTATORS.items()],
+    "controls": lambda catalogue: [[control.name, control.summary] for control in CONTROLS],
+}
+
+
+def _first_line(thing: object) -> str:
+    return (thing.__doc__ or "").strip().partition("\n")[0]
+
+
+def info(options: Namespace) -> int:
+    """Describe one thing by name."""
+    catalogue = shared.catalogue(options)
+    book = shared.book(catalogue)
+    known: dict[str, Any] = {name: partial(_info_method, catalogue, name) for name in catalogue.owners}
+    known |= {name: partial(_info_task, task) for name, task in book.tasks.items()}
+    known |= {name: partial(_facts, suite) for name, suite in book.suites.items()}
+    known |= {metric.name: partial(_facts, metric, "per_prompt") for metric in METRICS}
+    known |= {name: lambda make=make: {"annotator": make.__doc__} for name, make in ANNOTATORS.items()}
+    known |= {control.name: partial(_facts, control, "reward", "floor") for control in CONTROLS}
+    name = re.split(r"[@\[]", options.name)[0]  # as tables print it, with version or parameters
+    if name not in known:
+        raise unknown_name("name", name, known, "see `rmsuite list methods` and its like")
+    rows = [[key, _listed(value)] for key, value in known[name]().items()]
+    print(tabulate(rows, tablefmt="plain", disable_numparse=True))
+    return 0
+
+
+def _listed(value: Any) -> Any:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
+
+
+def _info_method(catalogue: Catalogue, name: str) -> dict[str, Any]:
+    plugin, method = catalogue.owned(name)
+    defaults = {key: "(required)" if value is ... else repr(value) for key, value in method.defaults().items()}
+    parameters = {f"parameter {key}": value for key, value in defaults.items()} or {"parameters": "none"}
+    facts = {"method": name, "summary": method.summary, "reference": method.reference, "plugin": plugin.origin}
+    return {**facts, **parameters}
+
+
+def _info_task(task: Task) -> dict[str, Any]:
+    loaded = task.load()
+    shown = {k: v for k, v in loaded.pool_card.items() if k not in ("sha256", "generators", "format", "name")}
+    shown["known_flaws"] = "\n".join(shown.get("known_flaws", ()))
+    sizes = {f"{part} prompts": len(prompts) for part, prompts in loaded.parts.items()}
+    return {**_facts(task, "root"), **shown, **sizes, "signature": signature.write(loaded.signature())}
+
+
+def _facts(record: object, *hidden: str) -> dict[str, Any]:
+    return {key: value for key, value in vars(record).items() if key not in hidden}
+
+
+def show_plugins(options: Namespace) -> int:
+    """Show every plugin, and why one is unusable."""
+    for plugin in plugins.load(options.plugin, strict=False).plugins:
+        offers = ", ".join([*(method.name for method in plugin.methods), *(path.name for path in plugin.tasks)])
+        print(f"{plugin.name}  ({plugin.origin})  " + (f"UNUSABLE: {plugin.problem}" if plugin.problem else offers))
+        if plugin.problem and options.verbose:
+            print(plugin.traceback)
+    return 0

@@ -1,0 +1,33 @@
+"""``rmsuite table``: print the tables of a results folder."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Sequence
+
+from rmsuite.commands import shared
+from rmsuite.plugins import Catalogue
+from rmsuite.render import render
+from rmsuite.reports.tables import report
+from rmsuite.results import CellRecord
+
+
+def table(options: Namespace) -> int:
+    """Print the tables of a results folder."""
+    records = shared.records(options.output, options.task)
+    print_report(shared.catalogue(options), options, records, metrics=options.metric, allow_mixed=options.allow_mixed)
+    return 0
+
+
+def print_report(
+    catalogue: Catalogue,
+    options: Namespace,
+    run: Sequence[CellRecord],
+    metrics: Sequence[str] = (),
+    allow_mixed: bool = False,
+) -> None:
+    """Print the tables of a run beside stored results."""
+    stored = [] if options.no_stored else shared.stored(catalogue, {record.task for record in run})
+    level = shared.level_of_run(run, options.output, catalogue)
+    found = report(run, stored, metrics=metrics, allow_mixed=allow_mixed, level=level)
+    print(render(found, options.format), flush=True)

@@ -1,0 +1,1 @@
+"""From cell records to what is shown: tables, comparisons, aggregates. Reads records only."""

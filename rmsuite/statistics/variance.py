@@ -1,0 +1,47 @@
+"""How much of the uncertainty is prompts, how much is repetitions, and what more of either would bring."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from rmsuite.statistics.estimate import Variance
+
+
+def two_way(values: np.ndarray, influence: np.ndarray) -> Variance:
+    """Return the variance components of the mean over repetitions.
+
+    The usual moment estimates of two crossed random factors, on influences; a negative one is 0.
+
+    Parameters
+    ----------
+    values : (n_repetitions,)
+        The value in each repetition, at least two of them.
+    influence : (n_repetitions, n_clusters)
+        By how much each cluster moves it, mean zero in each row (``Sample.influence``), at least two clusters.
+    """
+    cells = influence + (values - values.mean())[:, None]
+    r, n = cells.shape
+    by_cluster, by_repetition = cells.mean(axis=0), cells.mean(axis=1)
+    rest = cells - by_cluster - by_repetition[:, None] + cells.mean()
+    both = float((rest**2).sum() / ((n - 1) * (r - 1)))
+    clusters = max(float((r * by_cluster.var(ddof=1) - both) / r), 0.0)
+    repetitions = max(float((n * by_repetition.var(ddof=1) - both) / n), 0.0)
+    return Variance(
+        prompts=clusters / n,
+        repetitions=repetitions / r,
+        both=both / (n * r),
+        spread=float(values.std(ddof=1)),
+        prompts_to_halve=_needed(clusters, repetitions, both, n, r),
+        repetitions_to_halve=_needed(repetitions, clusters, both, r, n),
+    )
+
+
+def _needed(factor: float, other: float, both: float, n: int, n_other: int) -> int | None:
+    """Return how many levels of a factor quarter the variance of the mean, those of the other being as they are."""
+    target = (factor / n + other / n_other + both / (n * n_other)) / 4
+    left = target - other / n_other
+    if left <= 0:
+        return None
+    return math.ceil((factor + both / n_other) / left - 1e-9)
