@@ -1,6 +1,7 @@
 """The command line: parse, call, print.
 
-Exit codes: 0 fine, 1 a cell failed or a check did not pass, 2 usage, 130 stopped.
+Exit codes: 0 fine; 1 a cell failed, a check did not pass, or what was compared or verified differs; 2 what was asked
+for cannot be done; 130 stopped.
 """
 
 from __future__ import annotations
@@ -61,6 +62,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("-v", "--verbose", action="store_true", help="show the traceback of an unusable plugin")
     _add_new(commands)
     _add_compare(commands)
+    _add_inspect(commands)
     _add_verify(commands)
     _add_reproduce(commands)
     _add_cite(commands)
@@ -145,6 +147,14 @@ def _add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     _add_output(command)
 
 
+def _add_inspect(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = _add(commands, "inspect", "show a method's best-of-n curve and the reliability of its probabilities")
+    command.add_argument("method", metavar="NAME", help="a method or control, as tables print it")
+    command.add_argument("-t", "--task", action="append", metavar="NAME", help="only this task (repeatable)")
+    command.add_argument("--format", choices=("text", "json"), default="text", help="of the output (default: text)")
+    _add_output(command)
+
+
 def _add_verify(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = _add(commands, "verify", "recompute a results folder from its rewards, hashes and signatures")
     _add_home(command)
@@ -156,7 +166,7 @@ def _add_verify(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 
 def _add_reproduce(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    command = _add(commands, "reproduce", "run the commands behind a published table and compare every cell")
+    command = _add(commands, "reproduce", "run the commands behind a published table and compare every value")
     command.add_argument("table", type=Path, metavar="FILE", help="a file that holds a table, in any format of ours")
     command.add_argument("--commands-only", action="store_true", help="print the commands and run nothing")
     _add_jobs(command)
@@ -230,5 +240,5 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def _count(text: str) -> str:
-    return text if text == "all" else str(_positive(text))
+def _count(text: str) -> int | str:
+    return text if text == "all" else _positive(text)

@@ -217,7 +217,11 @@ def _code(implementation: Any) -> str:
     if path.suffix != ".py":
         return ""
     files = sorted(path.parent.rglob("*.py")) if hasattr(implementation, "__path__") else [path]
-    digest = hashlib.sha256(b"".join(file.read_bytes() for file in files))
+    digest = hashlib.sha256()
+    for file in files:
+        source = file.read_bytes()
+        name = file.relative_to(path.parent).as_posix() if len(files) > 1 else ""  # a single file may be renamed
+        digest.update(f"{name}\0{len(source)}\0".encode() + source)
     return digest.hexdigest()[:12]
 
 

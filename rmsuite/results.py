@@ -13,15 +13,17 @@ import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
+from rmsuite import signature
 from rmsuite.errors import ResultsError
 
 FORMAT = 2
 BLANK = 64 * "0"
 DAMAGED = (EOFError, zipfile.BadZipFile, zlib.error)  # what numpy raises of an array file, beside ValueError
+UNWRITTEN = ("arrays", "seal")  # of a record, in the document of its file
 Status = Literal["ok", "failed", "skipped"]
 
 
@@ -47,6 +49,8 @@ class CellRecord:
     arrays : mapping
         ``rewards`` and ``uncertainty`` (one a test response, in pool order), ``probability`` (one an asked pair), and
         for each metric, by its name, what each test prompt adds to its sums, ``(n_prompts, k)``.
+    seal : str
+        The sha256 that its file ends with, arrays included; empty for a record that was not read from one.
     """
 
     task: str
@@ -64,10 +68,11 @@ class CellRecord:
     output: str = ""
     notes: tuple[str, ...] = ()
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
+    seal: str = ""
 
 
 def cell_path(home: Path, record: CellRecord) -> Path:
-    """Return where a cell's record is kept: a function of its key, the only place that spells it."""
+    """Return where a cell's record is kept: a function of its key."""
     slug = re.sub(r"[^a-z0-9.@=-]", "_", record.method.lower())
     if slug != record.method or len(slug) > 60:
         slug = f"{slug[:60]}-{hashlib.sha256(record.method.encode()).hexdigest()[:8]}"
@@ -86,7 +91,7 @@ def write(home: Path, record: CellRecord) -> Path:
         If the files cannot be written.
     """
     path = cell_path(home, record)
-    document = {f.name: getattr(record, f.name) for f in dataclasses.fields(record) if f.name != "arrays"}
+    document = {f.name: getattr(record, f.name) for f in dataclasses.fields(record) if f.name not in UNWRITTEN}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         digest = _write_arrays(path, record.arrays)
@@ -99,7 +104,7 @@ def write(home: Path, record: CellRecord) -> Path:
 
 
 def files(path: Path) -> tuple[Path, ...]:
-    """Return the files of the cell whose record is at ``path``: the arrays, if it has any, and the record, in order."""
+    """Return the files of the cell whose record, a whole one, is at ``path``: its arrays, if any, and the record."""
     digest = json.loads(path.read_text(encoding="utf-8"))["arrays_sha256"]
     return (*([_arrays_path(path, digest)] if digest else []), path)
 
@@ -146,6 +151,34 @@ def _temporary(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}")
 
 
+TEXTS = ("task", "method", "kind", "status", "signature", "origin", "phase", "error", "traceback", "output")
+REPETITIONS = 100_000  # fewer than these: nobody waits for more, and a larger number is a mistake
+
+
+def _malformed(record: CellRecord) -> str:
+    """Return what is not of the form that a run writes; a seal tells only that nobody changed it since."""
+    wrong = [name for name in TEXTS if not isinstance(getattr(record, name), str)]
+    wrong += [name for name in ("parameters", "facts") if not isinstance(getattr(record, name), dict)]
+    if wrong or type(record.repetition) is not int:
+        return f"{(wrong or ['repetition'])[0]} of another type"
+    if not 0 <= record.repetition < REPETITIONS:
+        return f"repetition {record.repetition}"
+    if record.status not in get_args(Status) or record.kind not in ("method", "control"):
+        return f"status {record.status!r} and kind {record.kind!r}"
+    if record.status != "ok" and record.arrays:
+        return f"numbers of a cell that {record.status}"
+    if not re.fullmatch(r"[\w-][\w.-]*@\d+", record.task) or not record.method:
+        return f"task {record.task!r} and method {record.method!r}"
+    columns = record.facts.get("columns")
+    if not isinstance(columns, list) or not columns or not all(isinstance(name, str) for name in columns):
+        return f"columns {columns!r}"
+    try:
+        signature.read(record.signature)
+    except ResultsError as error:
+        return f"signature {error.got}"
+    return ""
+
+
 def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -156,7 +189,7 @@ def read(path: Path) -> CellRecord:
     Raises
     ------
     ResultsError
-        If the record or its arrays are damaged.
+        If the record or its arrays are damaged, or are not of the form that a run writes.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -167,8 +200,11 @@ def read(path: Path) -> CellRecord:
         version, digest = document.pop("format"), document.pop("arrays_sha256")
         if version != FORMAT:
             raise ValueError(f"format {version}")
-        document["notes"] = tuple(document["notes"])
-        return CellRecord(**document, arrays=_read_arrays(path, digest))
+        document["notes"] = tuple(map(str, document["notes"]))
+        record = CellRecord(**document, arrays=_read_arrays(path, digest), seal=seal)
+        if wrong := _malformed(record):
+            raise ValueError(wrong)
+        return record
     except (*DAMAGED, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         do = "delete the cell and run it again"
         raise ResultsError(who=f"result {path}", expected="a whole cell", got=f"{error}", do=do) from None
@@ -193,7 +229,32 @@ def signatures(folder: Path) -> set[str]:
     return found
 
 
+def found(home: Path) -> list[Path]:
+    """Return the records under a results folder, in a fixed order."""
+    return sorted(home.glob("*/*/*.json"))
+
+
+def paths(home: Path) -> list[Path]:
+    """Return the records under a results folder that has some, in a fixed order.
+
+    Raises
+    ------
+    ResultsError
+        If it has none.
+    """
+    records = found(home)
+    if not records:
+        do = "run `rmsuite run --method NAME --output DIR` first, or give the folder of another run"
+        raise ResultsError(who=f"results folder {home}", expected="finished cells", got="none", do=do)
+    return records
+
+
 def read_all(home: Path) -> Iterator[CellRecord]:
-    """Yield every cell under a results folder, in a fixed order."""
-    for path in sorted(home.glob("*/*/*.json")):
-        yield read(path)
+    """Yield every cell under a results folder, in a fixed order.
+
+    Raises
+    ------
+    ResultsError
+        If one is damaged.
+    """
+    return map(read, found(home))

@@ -22,6 +22,7 @@ Purpose = Literal[
     "control",
     "bootstrap",
     "permutation",
+    "rerun",
     "simulation",
     "check",
 ]

@@ -15,7 +15,7 @@ def write(parts: Mapping[str, str]) -> str:
     Raises
     ------
     ResultsError
-        If a key or a value holds one of the separators.
+        If a key or a value holds one of the separators, or a character that cannot be printed.
 
     Examples
     --------
@@ -23,10 +23,10 @@ def write(parts: Mapping[str, str]) -> str:
     'rmsuite:1|task:toy@1'
     """
     for key, value in parts.items():
-        if "|" in key + value or ":" in key or "\n" in key + value:
+        if "|" in key + value or ":" in key or not (key + value).isprintable():
             raise ResultsError(
                 who=f"signature part {key!r}",
-                expected="no '|' or line break, and no ':' in the key",
+                expected="printable text without '|', and no ':' in the key",
                 got=repr(value),
                 do="rename it",
             )
@@ -39,14 +39,14 @@ def read(line: str) -> dict[str, str]:
     Raises
     ------
     ResultsError
-        If the line is no signature.
+        If the line is no signature: a part twice would leave open which of them counts.
     """
     parts = [part.partition(":") for part in line.split("|")]
-    if not all(key and colon for key, colon, _ in parts):
-        raise ResultsError(
-            who="signature", expected="key:value parts joined by '|'", got=repr(line), do="copy it whole"
-        )
-    return {key: value for key, _, value in parts}
+    found = {key: value for key, _, value in parts}
+    if not line.isprintable() or not all(key and colon for key, colon, _ in parts) or len(found) < len(parts):
+        expected = "printable key:value parts joined by '|', each key once"
+        raise ResultsError(who="signature", expected=expected, got=repr(line), do="copy it whole")
+    return found
 
 
 def differences(first: str, second: str) -> dict[str, tuple[str, str]]:
@@ -60,3 +60,14 @@ def differences(first: str, second: str) -> dict[str, tuple[str, str]]:
     one, two = read(first), read(second)
     keys = list(dict.fromkeys([*one, *two]))
     return {key: (one.get(key, "-"), two.get(key, "-")) for key in keys if one.get(key) != two.get(key)}
+
+
+def worded(first: str, second: str) -> str:
+    """Return in words how two signatures differ.
+
+    Examples
+    --------
+    >>> worded("task:a@1|pairs:20", "task:a@2|pairs:20")
+    'task: a@1 against a@2'
+    """
+    return "; ".join(f"{key}: {one} against {two}" for key, (one, two) in differences(first, second).items())

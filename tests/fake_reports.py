@@ -64,7 +64,7 @@ def row(rng: np.random.Generator, name: str, kind: str, columns: tuple[Metric, .
         estimates={n: estimate(rng, -1.0 if n == "spearman" else 0.0) for n in names},
         standings={} if marked else standing,
         gains={} if marked else gains,
-        spread=Variance(1e-4, 1e-5, 1e-6, 0.01, 160, None) if rng.random() < 0.8 else None,
+        spread=Variance(1e-4, 1e-5, 1e-6, 1e-3, 0.01, 160, None) if rng.random() < 0.8 else None,
         fit_seconds=float(rng.random()) if kind == "method" else None,
         note=note,
         stored=bool(rng.random() < 0.5),

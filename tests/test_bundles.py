@@ -233,11 +233,11 @@ def test_levels_go_along_where_the_record_is_the_same_and_the_higher_one_counts(
     levels.write(
         one,
         {
-            name: {"sha256": levels.digest(one / name), "level": "re-run verified"},
-            other: {"sha256": 64 * "0", "level": "re-run verified"},
+            name: {"seal": results.read(one / name).seal, "level": "re-run verified"},
+            other: {"seal": 64 * "0", "level": "re-run verified"},
         },
     )
-    levels.write(two, {name: {"sha256": levels.digest(two / name), "level": "self-verified"}})
+    levels.write(two, {name: {"seal": results.read(two / name).seal, "level": "self-verified"}})
     merge([one, two], tmp_path / "whole")
     known = levels.read(tmp_path / "whole")
     assert {key: entry["level"] for key, entry in known.items()} == {name: "re-run verified"}
@@ -316,3 +316,15 @@ def test_measured_arrays_are_what_scoring_gives(bundle):
     record = bundle.cell()
     rewards = harness.Answers(record.arrays["rewards"])
     assert same_arrays(harness.measured(task.test, rewards), record.arrays)
+
+
+def test_a_half_character_is_exported_as_a_question_mark(toys, bundle, tmp_path):
+    bundle.forge(bundle.path(), error="half \ud800")
+    assert toys("export", bundle.home, "-o", tmp_path / "out.csv").code == 0
+    assert "half ?" in (tmp_path / "out.csv").read_text()
+
+
+def test_the_folder_of_the_shell_can_be_merged_into(bundle, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert merge([bundle.home], Path()) == len(list(tmp_path.glob("here/*/*/*.json")))

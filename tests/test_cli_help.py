@@ -38,6 +38,10 @@ WORKING = {
         "good length -t toy-gold --format json -o rmsuite-results --no-stored --items items.csv",
         "good length --task toy-gold --output rmsuite-results",
     ],
+    "inspect": [
+        "good -t toy-gold --format json --no-stored -o rmsuite-results",
+        "good --task toy-gold --output rmsuite-results",
+    ],
     "verify": ["--rounding", "rmsuite-results --rerun 1 --seed 3 -j 1 --no-record", "--rerun all --jobs 1"],
     "reproduce": ["table.txt -j 1", "table.txt --commands-only --jobs 1"],
     "cite": [

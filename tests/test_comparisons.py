@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from rmsuite.statistics import holm, mean_sample, p_value, permutation_p, resample, separable_pairs, standings
+from rmsuite.statistics import Sample, holm, mean_sample, p_value, permutation_p, resample, separable_pairs, standings
 from rmsuite.statistics.comparisons import detectable
+from rmsuite.statistics.intervals import Evidence
 
 
 def made(values: np.ndarray, n_draws: int = 200, seed: int = 0):
@@ -142,3 +143,20 @@ def test_the_minimum_detectable_effect_is_detected_in_80_percent():
         values = 0.5 + 0.1 * rng.standard_normal((2, 100)) + np.array([[effect], [0]])
         seen += p_value(made(values, 10).difference_evidence(0, 1)) < 0.05
     assert seen / n == pytest.approx(0.8, abs=0.05)
+
+
+def test_equal_values_are_never_separable():
+    """Whatever their standard error: a statistic that moves in steps may have none."""
+    for influence in (np.zeros(20), 1e-30 * np.ones(20)):
+        e = Evidence(0.0, np.zeros(50), influence, 20.0, influence, np.ones(20), -1, 1, 0.95, differing=9)
+        assert p_value(e) == 1.0
+
+
+def test_what_jumps_is_tested_by_its_draws():
+    """The largest of several sums, between two samples of one law: the jackknife would find them unequal too often."""
+    rng, rejected = np.random.default_rng(0), 0
+    for _ in range(200):
+        sums = 1.0 + (rng.random((2, 60, 3)) < 0.5)
+        sample = Sample(sums, 0, 120, 60, 1, lambda total: total.max(axis=-1))
+        rejected += p_value(resample(sample, rng, 400).difference_evidence(0, 1)) < 0.05
+    assert rejected / 200 < 0.1

@@ -154,3 +154,29 @@ def test_random_bytes_are_no_signature_and_no_crash(tmp_path):
     file.write_bytes(np.random.default_rng(0).bytes(1000))
     with pytest.raises(ResultsError):
         protocol.lines(str(file))
+
+
+LINE = "rmsuite:2|task:toy@1|seed:0|correction:holm(0.05)"
+
+
+@pytest.mark.parametrize("around", ["{}", "({})", "see {}.", "({}).", "% {};", "`{}`,"])
+def test_a_signature_is_read_out_of_any_sentence(tmp_path, around):
+    """Its own brackets belong to it, those of the sentence do not."""
+    path = tmp_path / "paper.txt"
+    path.write_text(around.format(LINE))
+    assert protocol.lines(str(path)) == {"toy": LINE}
+
+
+@pytest.mark.parametrize("style", ["bibtex", "text"])
+def test_a_citation_and_its_table_follow_the_same_protocol(toys, bundle, printed, tmp_path, style):
+    (tmp_path / "cited").write_text(toys("cite", "-o", bundle.home, "--format", style).out)
+    (tmp_path / "table").write_text(printed[1]["text"])
+    answer = toys.bare("diff-protocol", tmp_path / "cited", tmp_path / "table")
+    assert answer.code == 0, answer.out
+
+
+@pytest.mark.parametrize("line", ["rmsuite:2|seed:7|seed:0", "rmsuite:2|x:\r\\input{evil}", "rmsuite:2|x:\x1b[2J"])
+def test_a_part_that_is_there_twice_or_cannot_be_printed_is_no_signature(line):
+    """Of two seeds nobody knows which counts; a line break in a signature is an instruction to TeX."""
+    with pytest.raises(ResultsError, match="each key once"):
+        signature.read(line)

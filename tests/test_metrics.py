@@ -7,27 +7,20 @@ from math import comb
 
 import numpy as np
 import pytest
+from metric_examples import many, with_probability
 from scipy import optimize, stats
 from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
 from rmsuite.data import ASKED_PAIRS, Answers, TestSet
-from rmsuite.metrics import best_of_n, length, metric, pairs, probability
+from rmsuite.metrics import best_of_n, length, metric, pairs
 from rmsuite.metrics.ranks import average_ranks
+from rmsuite.statistics import Sample, resample
 
 
 def one_prompt(gold: np.ndarray) -> TestSet:
     n = len(gold)
     zero = np.zeros(1, int)
     return TestSet(zero, zero, np.arange(n), np.array([0, n]), np.ones(n, int), np.asarray(gold, float))
-
-
-def many(sizes: tuple[int, ...], seed: int = 0, **columns: object) -> TestSet:
-    rng = np.random.default_rng(seed)
-    offsets, n = np.concatenate([[0], np.cumsum(sizes)]), len(sizes)
-    ids = np.array([f"{i}".encode() for i in range(n)])
-    total = offsets[-1]
-    plain = {"length": rng.integers(1, 400, total), "gold": rng.standard_normal(total)} | columns
-    return TestSet(ids, np.arange(n) % 3, np.arange(total), offsets, **plain)
 
 
 def value(name: str, test: TestSet, rewards: np.ndarray) -> float:
@@ -163,25 +156,13 @@ def test_a_prompt_with_fewer_than_n_responses_has_no_weight():
     assert metric("best-of-8").per_prompt(test, answers).tolist() == [[0, 0]]
 
 
-def test_kl_of_best_of_n_is_that_of_its_distribution():
-    """Exact: from the binomials themselves. The usual formula is what it tends to in a large pool."""
-    for n in (1, 2, 7, 20):
-        chance = np.array([comb(i, n - 1) / comb(20, n) for i in range(20)])
-        chance = chance[chance > 0]
-        assert best_of_n.exact_kl(20, n) == pytest.approx(np.sum(chance * np.log(chance / (1 / 20))))
-    assert best_of_n.exact_kl(20, 1) == pytest.approx(0, abs=1e-12)
-    assert best_of_n.exact_kl(20, 20) == pytest.approx(np.log(20))
-    assert best_of_n.exact_kl(5000, 8) == pytest.approx(best_of_n.kl(8), rel=0.002)
+def test_kl_of_best_of_n_is_what_choosing_among_many_responses_tends_to():
+    """The oracle is the divergence itself, of the chances of the ranks from equal chances."""
     assert best_of_n.kl(1) == 0
-
-
-def test_the_mean_curve_starts_at_random_and_the_oracles_ends_at_one():
-    test = many((12,) * 30)
-    found = best_of_n.mean_curve(test, Answers(test.gold))
-    assert [point.n for point in found] == [1, 2, 3, 4, 6, 8, 12]
-    assert found[0].gold == pytest.approx(0)
-    assert found[-1].gold == pytest.approx(1)
-    assert all(a.gold < b.gold for a, b in pairwise(found))
+    for n in (2, 8, 30):
+        chance = best_of_n.rank_weights(5000)[:, n - 1]
+        chance = chance[chance > 0]
+        assert best_of_n.kl(n) == pytest.approx(chance @ np.log(chance * 5000), rel=0.01)
 
 
 def test_noise_alone_makes_no_over_optimisation_on_average():
@@ -192,8 +173,8 @@ def test_noise_alone_makes_no_over_optimisation_on_average():
     found = np.array([metric("over-optimisation").value(test, answers) for answers in draws])
     naive = []
     for answers in draws:
-        curve = np.array([point.gold for point in best_of_n.mean_curve(test, answers)])
-        naive.append(curve.max() - curve[-1])
+        curve, oracle = (best_of_n.curves(test, rewards).mean(axis=0) for rewards in (answers.rewards, test.gold))
+        naive.append((curve.max() - curve[-1]) / (oracle[-1] - oracle[0]))
     error = found.std() / np.sqrt(300)
     assert abs(found.mean()) < 3 * error
     assert np.mean(naive) > 5 * error
@@ -288,27 +269,11 @@ def test_generator_bias_by_a_plain_loop_and_of_a_reward_that_sees_only_the_gener
     assert value("generator-bias", test, generator) == pytest.approx(1.0)
 
 
-def with_probability(seed: int = 0) -> tuple[TestSet, Answers]:
-    test = many((8,) * 30)
-    p = np.random.default_rng(seed).random(len(test.asked.first))
-    return test, Answers(test.gold, None, p)
-
-
 def test_brier_and_log_loss_are_those_of_scikit_learn():
     test, answers = with_probability()
     labels = test.asked.first_chosen
     assert metric("brier").value(test, answers) == pytest.approx(brier_score_loss(labels, answers.probability))
     assert metric("log-loss").value(test, answers) == pytest.approx(log_loss(labels, answers.probability))
-
-
-def test_the_calibration_error_is_the_gap_between_the_columns_of_its_reliability_table():
-    test, answers = with_probability()
-    rows = probability.reliability_table(probability.by_confidence(test, answers).sum(axis=0))
-    n = sum(row.n_pairs for row in rows)
-    assert n == len(test.asked.first)
-    assert all(row.low <= row.confidence <= row.high for row in rows)
-    gap = sum(row.n_pairs * abs(row.confidence - row.right) for row in rows) / n
-    assert metric("calibration-error").value(test, answers) == pytest.approx(gap)
 
 
 def test_probabilities_that_are_true_are_calibrated():
@@ -345,3 +310,16 @@ def test_uncertainty_that_knows_where_it_errs_raises_selective_accuracy():
     knows, does_not = Answers(rewards, noise + 0.1), Answers(rewards, rng.permutation(noise) + 0.1)
     better, worse = (metric("selective-accuracy").value(test, answers) for answers in (knows, does_not))
     assert better > worse + 0.03
+
+
+def test_a_choice_that_is_worse_than_the_oracle_reversed_keeps_its_whole_interval():
+    """Skewed gold: the range of a correlation is none of best-of-n."""
+    rng = np.random.default_rng(0)
+    test = many((40,) * 30, gold=-(rng.exponential(size=30 * 40) ** 3))
+    answers = Answers(-test.gold + 0.1 * rng.standard_normal(len(test.rows)))
+    sums = metric("best-of-8").per_prompt(test, answers)
+    found = resample(Sample(sums[None], -1, 1, 30, 1), np.random.default_rng(1), 2000)
+    e = found.estimate(0)
+    assert e.value < -1
+    assert e.low == pytest.approx(np.quantile(found.draws, 0.02), rel=0.1)
+    assert e.low < e.value < e.high

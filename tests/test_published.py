@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 from fake_reports import fake_report, one_row
 
+from rmsuite import signature
 from rmsuite.errors import ResultsError
 from rmsuite.render import STYLES, latex, render
 from rmsuite.render.cells import number, plain
@@ -172,3 +173,12 @@ def test_odd_prose_is_no_table_and_no_crash(text):
         read_published(text)
     report = one_row()
     assert_same(read_published(f"{text}\n\n{render(report, 'markdown')}"), report, "markdown")
+
+
+@pytest.mark.parametrize(("part", "value"), [("seed", "x"), ("seed", ""), ("repetitions", "a"), ("repetitions", "0,")])
+def test_a_table_whose_signature_was_spoilt_says_what_it_needs(part, value):
+    table = read_published(render(fake_report(0), "csv"))[0]
+    parts = {**signature.read(table.signature), part: value}
+    spoilt = replace(table, signature=signature.write(parts))
+    with pytest.raises(ResultsError, match=f"part '{part}'"):
+        getattr(spoilt, part)

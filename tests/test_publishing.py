@@ -42,7 +42,7 @@ def test_other_signatures_are_merged_only_where_asked_for_and_are_marked_in_the_
         shutil.rmtree(f"third/toy-gold@1/{control}")
     refused = toys.bare("merge", HOME, "third", "--into", "merged")
     assert refused.code == 2
-    assert "seed: 0 against 3" in refused.err or "seed: 3 against 0" in refused.err
+    assert "seed: 0 against 3" in refused.err
     assert toys.bare("merge", HOME, "third", "--into", "merged", "--allow-mixed").code == 0
     assert toys("table", "-o", "merged").code == 2
     shown = toys("table", "-o", "merged", "--allow-mixed")
@@ -91,7 +91,7 @@ def test_a_citation_is_of_what_was_used_and_of_nothing_else(toys):
     assert "% good: its plugin names no source" in answer.out
     assert "toy-gold@1" in answer.out
     line = next(cell.signature for cell in results.read_all(HOME))
-    assert line in answer.out.replace("\n% ", "").replace(" ", "") or line in answer.out
+    assert line in answer.out
 
 
 def test_bibtex_entries_are_balanced_and_their_fields_escaped(toys):
@@ -108,7 +108,7 @@ def test_a_published_table_of_any_format_is_reproduced_to_the_digit(toys, style)
     answer = toys("reproduce", "published", "-j", "1")
     assert answer.code == 0, answer
     assert "rmsuite run --task toy-gold --seed 0 --repetitions 2" in answer.out
-    matched, of = re.search(r"(\d+) of (\d+) cells match", answer.out).groups()
+    matched, of = re.search(r"(\d+) of (\d+) values and intervals match", answer.out).groups()
     assert int(matched) == int(of) >= 12
 
 

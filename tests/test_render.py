@@ -108,7 +108,7 @@ def test_a_number_that_is_not_finite_is_a_gap_that_says_so(style):
     text = render(one_row(0.5, 0.1, float("inf")), style)
     assert "pair-accuracy is not finite" in as_read(text, style)
     assert not re.search(r"\binf\b|Infinity|50\.0 \[", text)
-    broken = Variance(float("nan"), 0.0, 0.0, float("nan"), None, None)
+    broken = Variance(float("nan"), 0.0, 0.0, 0.0, float("nan"), None, None)
     assert "nan" not in render(one_row(spread=broken, fit_seconds=float("nan")), style).lower()
     if style == "json":
         jsonschema.Draft202012Validator(SCHEMA).validate(json.loads(text))
@@ -174,12 +174,13 @@ def test_few_prompts_are_warned_of(n_clusters, warned):
 
 
 def test_uncertainty_is_split_for_the_best_method_and_says_what_would_halve_it():
-    (table,) = one_row(spread=Variance(3.0, 1.0, 0.0, 0.01, 160, None)).tables
-    worse = one_row(0.5, 0.4, 0.6, method="worse", spread=Variance(0.0, 1.0, 0.0, 0.01, 1, 1)).tables[0].rows[0]
+    (table,) = one_row(spread=Variance(3.0, 1.0, 0.0, 3.0, 0.01, 160, None)).tables
+    worse = one_row(0.5, 0.4, 0.6, method="worse", spread=Variance(0.0, 1.0, 0.0, 1.0, 0.01, 1, 1)).tables[0].rows[0]
     empty = replace(worse, method="empty", estimates={})
     lines = "\n".join(footer(replace(table, rows=(worse, *table.rows, empty))))
-    assert "Uncertainty of mine, shares of its variance: test prompts 75%, repetitions 25%, both together 0%." in lines
-    assert "takes 160 prompts (now 40) or no number of repetitions (now 3)." in lines
+    assert "Uncertainty of mine, repetitions included, shares of its variance: test prompts 75%, " in lines
+    assert "repetitions 25% (of 3: at most 50%), both together 0%." in lines
+    assert "takes 160 prompts (now 40); more repetitions alone cannot halve it." in lines
 
 
 @every_style

@@ -160,7 +160,7 @@ def test_only_repetitions_that_every_row_of_the_run_has_are_compared_and_the_res
     run = [*(record("mine", r) for r in range(4)), *(record("other", r) for r in range(2))]
     table = one(run)
     assert table.repetitions == (0, 1)
-    assert table.omitted == ("repetition(s) 2, 3 are left out: other have none",)
+    assert table.omitted == ("repetition(s) 2, 3 are left out: other has none",)
     assert "repetitions:0,1|" in table.signature
 
 

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from rmsuite.statistics import mean_sample, two_way
-from rmsuite.statistics.aggregates import RULES, aggregate, interquartile_mean, ranks, winners
+from rmsuite.statistics.aggregates import RULES, aggregate, interquartile_mean, ranks, rules, winners
 
 
 def components(prompts: float, repetitions: float, both: float, n: int, r: int, seed: int):
@@ -77,14 +77,57 @@ def test_rules_do_not_depend_on_the_order_of_tasks_or_methods(rule):
 def test_a_method_that_is_best_everywhere_wins_by_every_rule(rule):
     gains = np.random.default_rng(4).random((4, 6))
     gains[2] += 1
-    assert winners(gains)[rule.name] == 2
+    assert winners(gains, range(len(gains)))[rule.name] == {2}
 
 
 def test_rules_can_disagree():
     """One method far ahead on one task, the other a little ahead on two."""
-    best = winners(np.array([[0.9, 0.1, 0.1], [0.1, 0.2, 0.2]]))
-    assert best["macro-gain@1"] == 0
-    assert best["mean-rank@1"] == 1
+    best = winners(np.array([[0.9, 0.1, 0.1], [0.1, 0.2, 0.2]]), (0, 1))
+    assert best["macro-gain@1"] == {0}
+    assert best["mean-rank@1"] == {1}
+
+
+def test_who_ties_for_the_best_wins_too():
+    """Of two tasks each method is first on one: by rank they tie, and no rule contradicts another."""
+    best = winners(np.array([[0.40, 0.10], [0.30, 0.25]]), (0, 1))
+    assert best == {"macro-gain@1": {1}, "mean-rank@1": {0, 1}, "borda@1": {0, 1}}
+
+
+def test_ranks_are_those_among_all_rows_not_among_the_candidates():
+    """A control between two methods counts, as in the column that is printed."""
+    gains = np.array([[0.5, 0.1], [0.4, 0.2], [0.45, 0.15], [0.46, 0.16]])
+    assert winners(gains, (0, 1))["mean-rank@1"] == {0, 1}
+    assert winners(gains[:3], (0, 2))["mean-rank@1"] == {0, 2}
+    assert winners(np.array([[0.5, 0.1], [0.4, 0.2], [0.3, 0.15]]), (0, 1))["mean-rank@1"] == {1}
+
+
+def test_a_middle_half_needs_four_tasks():
+    assert [rule.name for rule in rules(3)] == ["macro-gain@1", "mean-rank@1", "borda@1"]
+    assert len(rules(4)) == 4
+
+
+def test_an_aggregate_leaves_draws_out_that_say_nothing():
+    draws = np.random.default_rng(5).random((2000, 3, 2))
+    draws[::50, 1, 0] = np.nan
+    facts = {"n_items": 10, "n_clusters": 40, "n_repetitions": 3}
+    assert all(e.low < 0.5 < e.high for e in aggregate(RULES[0], np.full((3, 2), 0.5), draws, 20.0, facts))
+
+
+def test_few_repetitions_say_little_of_what_repetitions_do():
+    """The bound is that of the chi-square of their mean square, and shrinks with their number."""
+    rng = np.random.default_rng(6)
+    held, most = 0, {}
+    for r in (3, 30):
+        found = []
+        for _ in range(200):
+            effect = 0.3 * rng.standard_normal(r)
+            cells = rng.standard_normal((r, 50)) + effect[:, None]
+            one = two_way(cells.mean(axis=1), cells - cells.mean(axis=1, keepdims=True))
+            found.append(one.repetitions_at_most * r)
+        most[r] = np.median(found)
+        held = np.mean(np.array(found) >= 0.3**2)
+        assert held > 0.95
+    assert most[3] > 3 * most[30]
 
 
 def test_an_aggregate_holds_its_value_and_says_what_it_is_of():

@@ -154,7 +154,7 @@ def test_a_signature_part_that_a_forger_changes_and_seals_is_found(bundle, part,
 @pytest.mark.parametrize("line", ["", "none", "task:toy-gold@1", "rmsuite:2|seed:x", "rmsuite:2|seed:"])
 def test_a_signature_that_is_none_is_found(bundle, line):
     path = bundle.forge(bundle.path(), signature=line)
-    assert_found(bundle, path, "a whole signature with its seed")
+    assert_found(bundle, path, "signature")
 
 
 def test_a_part_that_is_left_out_of_a_signature_or_added_is_found(bundle):
@@ -182,7 +182,8 @@ def test_a_fact_that_a_forger_changes_or_leaves_out_is_found(bundle, name):
     assert set(FACTS) == set(facts) - {"fit_seconds", "reward_seconds"}
     changed = {"columns": ["spearman"], "licence": "CC1"}.get(name) or facts[name] + 1
     assert_found(bundle, bundle.forge(bundle.path(), facts={**facts, name: changed}), f"fact {name} = ")
-    assert_found(bundle, bundle.forge(bundle.path(), facts={k: v for k, v in facts.items() if k != name}), "got None")
+    without = bundle.forge(bundle.path(), facts={k: v for k, v in facts.items() if k != name})
+    assert_found(bundle, without, "got columns None" if name == "columns" else "got None")
 
 
 def test_a_fact_that_is_added_is_found(bundle):
@@ -409,7 +410,7 @@ def test_a_method_that_is_not_at_hand_cannot_be_run_again(bundle):
     for number in (0, 1):
         seal(path.with_name(f"{number}.json"), {"method": "mine"})
     again = rerun_all(bundle)
-    assert [finding.where.split("/")[1] for finding in again.findings] == ["mine"] * 4 or len(again.findings) == 2
+    assert [finding.where.split("/")[1] for finding in again.findings] == ["mine"] * 2
     assert all("give its plugin" in finding.do for finding in again.findings)
 
 
@@ -429,19 +430,22 @@ def test_the_command_prints_findings_and_a_table_and_records_what_was_reached(to
 
 
 def test_a_level_holds_for_the_record_that_was_verified_only(toys, bundle):
+    """A record that is not the one that was looked at, however alike, is unverified."""
+
+    def level():
+        return levels.of([levels.read(bundle.home)])(bundle.cell())
+
     toys("verify", bundle.home, "--rerun", "all")
-    record = bundle.cell()
-    assert levels.level(bundle.home, levels.read(bundle.home), record) == "re-run verified"
+    assert level() == "re-run verified"
     toys("verify", bundle.home)
-    assert levels.level(bundle.home, levels.read(bundle.home), record) == "re-run verified", (
-        "as it was run again before"
-    )
+    assert level() == "re-run verified", "as it was run again before"
+    first = bundle.cell()
     bundle.forge(bundle.path(), output="another")
-    assert levels.level(bundle.home, levels.read(bundle.home), record) == "unverified"
+    assert level() == "unverified"
     toys("verify", bundle.home)
-    assert levels.level(bundle.home, levels.read(bundle.home), record) == "self-verified"
-    bundle.path().unlink()
-    assert levels.level(bundle.home, levels.read(bundle.home), record) == "unverified"
+    assert level() == "self-verified"
+    assert levels.of([levels.read(bundle.home)])(first) == "unverified"
+    assert levels.of([levels.read(bundle.home)])(replace(bundle.cell(), seal="")) == "unverified"
 
 
 def test_nothing_is_recorded_where_that_was_not_wanted(toys, bundle):
@@ -466,9 +470,8 @@ def test_a_record_of_verification_that_is_none_is_refused(bundle, text):
 
 def test_a_level_that_does_not_exist_is_none(bundle):
     path, record = bundle.path(), bundle.cell()
-    entry = {"sha256": levels.digest(path), "level": "notarised"}
-    levels.write(bundle.home, {named(bundle.home, path): entry})
-    assert levels.level(bundle.home, levels.read(bundle.home), record) == "unverified"
+    levels.write(bundle.home, {named(bundle.home, path): {"seal": record.seal, "level": "notarised"}})
+    assert levels.of([levels.read(bundle.home)])(record) == "unverified"
     assert json.loads((bundle.home / levels.FILE).read_text())["rmsuite"]
 
 
@@ -482,6 +485,6 @@ def test_the_stored_results_are_whole():
         outcome = verify(STORED, tasks.read_book([root]), rounding=True)  # on whatever processor
     assert [str(finding) for finding in outcome.findings] == []
     assert outcome.without_numbers == ()
-    known = levels.read(STORED)
-    stored = {(record.kind, levels.level(STORED, known, record)) for record in results.read_all(STORED)}
+    level = levels.of([levels.read(STORED)])
+    stored = {(record.kind, level(record)) for record in results.read_all(STORED)}
     assert stored - {("control", "self-verified"), ("control", "re-run verified")} == {("method", "re-run verified")}

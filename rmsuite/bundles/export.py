@@ -95,7 +95,7 @@ def as_csv(rows: Iterable[dict[str, Any]]) -> str:
             writer = csv.DictWriter(out, list(row), lineterminator="\n")
             writer.writeheader()
         writer.writerow({key: guarded(value) if isinstance(value, str) else value for key, value in row.items()})
-    return out.getvalue()
+    return out.getvalue().encode("utf-8", "replace").decode()  # half characters cannot be stored
 
 
 def as_json(rows: Iterable[dict[str, Any]]) -> str:

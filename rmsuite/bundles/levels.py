@@ -6,27 +6,21 @@ like any other; who distrusts it runs ``rmsuite verify`` himself.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from rmsuite.errors import ResultsError
-from rmsuite.results import CellRecord, cell_path
+from rmsuite.reports.records import RERUN, SELF, UNVERIFIED, Verification
+from rmsuite.results import CellRecord
 from rmsuite.version import __version__
 
 FILE = "verification.json"
-SELF, RERUN = "self-verified", "re-run verified"
-
-
-def digest(path: Path) -> str:
-    """Return the sha256 of a record's file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def read(home: Path) -> dict[str, dict[str, str]]:
-    """Return, by the path of each verified record within ``home``, its sha256 and its level; empty if there are none.
+    """Return, by the path of each verified record within ``home``, its seal and its level; empty if there are none.
 
     Raises
     ------
@@ -38,7 +32,7 @@ def read(home: Path) -> dict[str, dict[str, str]]:
         return {}
     try:
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-        return {name: {"sha256": str(c["sha256"]), "level": str(c["level"])} for name, c in cells.items()}
+        return {name: {"seal": str(c["seal"]), "level": str(c["level"])} for name, c in cells.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         do = "delete it and run `rmsuite verify` again"
         raise ResultsError(who=f"{path}", expected="levels of cells", got=repr(error), do=do) from None
@@ -62,21 +56,31 @@ def write(home: Path, cells: Mapping[str, Mapping[str, str]]) -> None:
         raise ResultsError(who=f"{path}", expected="a writable folder", got=str(error), do=do) from None
 
 
-def level(home: Path, known: Mapping[str, Mapping[str, str]], record: CellRecord) -> str:
-    """Return the level of a record as it is now."""
-    path = cell_path(home, record)
-    found = known.get(path.relative_to(home).as_posix())
-    if found is None or found["level"] not in (SELF, RERUN) or not path.exists() or digest(path) != found["sha256"]:
-        return "unverified"
-    return found["level"]
+def of(known: Iterable[Mapping[str, Mapping[str, str]]]) -> Callable[[CellRecord], Verification]:
+    """Return how far a record has been verified, by its seal: the highest level in any of these files' contents.
+
+    A record that was not read from a file, or was changed since, is unverified.
+    """
+    reached: dict[str, str] = {}
+    for cells in known:
+        for cell in cells.values():
+            if reached.get(cell["seal"]) != RERUN:
+                reached[cell["seal"]] = cell["level"]
+    return lambda record: _known(reached.get(record.seal, UNVERIFIED))
 
 
-def record(home: Path, reached: Mapping[str, str]) -> None:
-    """Write the levels that cells reached; one that was run again before and has not changed since keeps that level."""
+def _known(level: str) -> Verification:
+    return RERUN if level == RERUN else SELF if level == SELF else UNVERIFIED
+
+
+def note(home: Path, reached: Mapping[str, Verification], seals: Mapping[str, str]) -> None:
+    """Write the levels that cells reached; one that was run again before and has not changed since keeps that level.
+
+    ``seals`` are those of the records as they were read, by the same names.
+    """
     before, cells = read(home), {}
     for name, now in reached.items():
-        if now != "unverified":
-            sha256 = digest(home / name)
-            again = before.get(name) == {"sha256": sha256, "level": RERUN}
-            cells[name] = {"sha256": sha256, "level": RERUN if again else now}
+        if now != UNVERIFIED:
+            again = before.get(name) == {"seal": seals[name], "level": RERUN}
+            cells[name] = {"seal": seals[name], "level": RERUN if again else now}
     write(home, cells)

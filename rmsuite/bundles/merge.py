@@ -10,6 +10,7 @@ from pathlib import Path
 from rmsuite import results, signature
 from rmsuite.bundles import levels
 from rmsuite.errors import ResultsError
+from rmsuite.reports.records import RERUN
 
 
 def merge(homes: Sequence[Path], into: Path, allow_mixed: bool = False) -> int:
@@ -21,10 +22,11 @@ def merge(homes: Sequence[Path], into: Path, allow_mixed: bool = False) -> int:
         If ``into`` holds something, a folder has no cells, a cell is damaged, two records of one cell differ, or
         cells of one task have different signatures and ``allow_mixed`` is not set.
     """
+    into = into.resolve()
     if into.exists() and not (into.is_dir() and not any(into.iterdir())):
         do = "give a new or empty folder with --into"
         raise ResultsError(who=f"merge into {into}", expected="a new or empty folder", got="files", do=do)
-    chosen = _chosen(homes)
+    chosen = _chosen(homes, allow_mixed)
     if not allow_mixed:
         _refuse_mixed(chosen)
     reached = _levels(homes, chosen)
@@ -42,22 +44,28 @@ def merge(homes: Sequence[Path], into: Path, allow_mixed: bool = False) -> int:
     return len(chosen)
 
 
-def _chosen(homes: Sequence[Path]) -> dict[str, Path]:
-    """Return the record to copy of each cell, by its path within a folder."""
+def _chosen(homes: Sequence[Path], allow_mixed: bool) -> dict[str, Path]:
+    """Return the record to copy of each cell, by its path within a folder.
+
+    Every run has its controls: of several signatures those of the first folder are kept.
+    """
     chosen: dict[str, Path] = {}
     for home in homes:
-        paths = sorted(home.glob("*/*/*.json"))
-        if not paths:
-            do = "give folders of `rmsuite run --method NAME --output DIR`"
-            raise ResultsError(who=f"results folder {home}", expected="finished cells", got="none", do=do)
-        for path in paths:
+        for path in results.paths(home):
             name = _name(home, path)
+            if name in chosen and allow_mixed and _are_controls_of_two_signatures(chosen[name], path):
+                continue
             if name in chosen and chosen[name].read_bytes() != path.read_bytes():
                 got = f"another one in {chosen[name]}"
                 do = "leave one of the folders out: a cell has one result"
                 raise ResultsError(who=f"cell {path}", expected="one record of a cell", got=got, do=do)
             chosen[name] = path
     return chosen
+
+
+def _are_controls_of_two_signatures(first: Path, second: Path) -> bool:
+    one, two = results.read(first), results.read(second)
+    return one.kind == two.kind == "control" and one.signature != two.signature
 
 
 def _name(home: Path, path: Path) -> str:
@@ -74,13 +82,10 @@ def _refuse_mixed(chosen: dict[str, Path]) -> None:
         record = results.read(path)
         line, other = first.setdefault(record.task, (record.signature, path))
         if line != record.signature:
-            parts = "; ".join(
-                f"{k}: {a} against {b}" for k, (a, b) in signature.differences(line, record.signature).items()
-            )
             raise ResultsError(
                 who=f"merge of {record.task}",
                 expected="cells with one signature",
-                got=f"{other} and {path} with {parts}",
+                got=f"{other} and {path} with {signature.worded(line, record.signature)}",
                 do="merge folders of one protocol, or mark the others in tables (--allow-mixed)",
             )
 
@@ -96,7 +101,7 @@ def _levels(homes: Sequence[Path], chosen: dict[str, Path]) -> dict[str, dict[st
     out: dict[str, dict[str, str]] = {}
     for home in homes:
         for name, found in levels.read(home).items():
-            same = name in chosen and levels.digest(chosen[name]) == found["sha256"]
-            if same and (name not in out or found["level"] == levels.RERUN):
+            same = name in chosen and results.read(chosen[name]).seal == found["seal"]
+            if same and (name not in out or found["level"] == RERUN):
                 out[name] = found
     return out

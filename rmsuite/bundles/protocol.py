@@ -55,7 +55,7 @@ def lines(source: str) -> dict[str, str]:
     Raises
     ------
     ResultsError
-        If there is none.
+        If there is none, the file cannot be read, a cell is damaged, or a task has several.
     """
     line = source.strip().removeprefix("Signature:").strip()
     if line.startswith("rmsuite:"):
@@ -79,7 +79,13 @@ def _in_file(path: Path) -> list[str]:
         do = "give a signature, a results folder, or a file with a table that rmsuite printed"
         raise ResultsError(who=f"{path}", expected="a readable file", got=str(error), do=do) from None
     found = re.findall(r'rmsuite:[^\s`<"\\]*\|[^\s`<"\\]*', text)
-    return list(dict.fromkeys(line.rstrip(".,;)") if not line.endswith(")") else line for line in found))
+    return list(dict.fromkeys(map(_out_of_prose, found)))
+
+
+def _out_of_prose(line: str) -> str:
+    """Return a signature without the punctuation of the sentence that it stands in."""
+    line = line.rstrip(".,;")
+    return line[:-1].rstrip(".,;") if line.count(")") > line.count("(") else line
 
 
 def _by_task(source: str, found: list[str]) -> dict[str, str]:
@@ -96,11 +102,10 @@ def _one(source: str, name: str, group: list[str]) -> str:
     parts = [signature.read(line) for line in group]
     first, *others = dict.fromkeys(signature.write(_without(part, OF_METRICS)) for part in parts)
     for line in others:
-        differing = "; ".join(f"{k}: {a} against {b}" for k, (a, b) in signature.differences(first, line).items())
         raise ResultsError(
             who=source,
             expected=f"one signature of {name or 'its tables'}",
-            got=f"several ({differing})",
+            got=f"several ({signature.worded(first, line)})",
             do="compare two of its signatures: give them as they are printed",
         )
     joined = {key: ",".join(dict.fromkeys(part[key] for part in parts if key in part)) for key in OF_METRICS}

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rmsuite import results, seeds
-from rmsuite.bundles import levels
 from rmsuite.bundles.verify import Finding, Progress, Settings, Verification, silent, unequal
 from rmsuite.errors import RmsuiteError
 from rmsuite.harness import Entrant, Executor, Job, method_cell
 from rmsuite.plugins import Catalogue
+from rmsuite.reports.records import RERUN, SELF, UNVERIFIED
 from rmsuite.results import CellRecord
 from rmsuite.tasks import TaskBook
 
@@ -27,7 +28,9 @@ def rerun(
     executor: Executor,
     progress: Progress = silent,
 ) -> Verification:
-    """Fit and reward a random sample of the verified method cells again; nothing is written.
+    """Fit and reward a random sample of the verified method cells again, with the tolerance of the verification.
+
+    Nothing is written.
 
     Parameters
     ----------
@@ -36,7 +39,7 @@ def rerun(
     seed : int
         Of the choice.
     """
-    names = _sample([name for name, level in found.cells.items() if level == levels.SELF], sample, seed)
+    names = _sample([name for name, level in found.cells.items() if level == SELF], sample, seed)
     cells = {name: results.read(home / name) for name in names}
     settings, findings, known = Settings(book), [], {}
     for name, cell in cells.items():
@@ -46,15 +49,17 @@ def rerun(
             findings.append(Finding(name, *error.args))
     failed, jobs = set(), {Job(settings.of(cells[name]), entrant): name for name, entrant in known.items()}
     for job, outcome in progress(executor.run(list(jobs)), len(jobs)):
-        differing = [Finding(jobs[job], *parts) for parts in _compared(cells[jobs[job]], method_cell(job, outcome))]
+        again = method_cell(job, outcome)
+        differing = [Finding(jobs[job], *parts) for parts in _compared(cells[jobs[job]], again, found.tolerance)]
         findings += differing
         failed |= {finding.where for finding in differing}
-    changed = dict.fromkeys(known, levels.RERUN) | dict.fromkeys(failed, "unverified")
-    return Verification((*found.findings, *findings), {**found.cells, **changed}, found.without_numbers, tuple(known))
+    changed = dict.fromkeys(known, RERUN) | dict.fromkeys(failed, UNVERIFIED)
+    findings = sorted([*found.findings, *findings], key=lambda finding: finding.where)
+    return replace(found, findings=tuple(findings), cells={**found.cells, **changed}, rerun=tuple(known))
 
 
 def _sample(names: list[str], sample: int | None, seed: int) -> list[str]:
-    order = seeds.generator(seed, "permutation", of="rerun").permutation(len(names))
+    order = seeds.generator(seed, "rerun").permutation(len(names))
     return [names[i] for i in sorted(order[:sample])]
 
 
@@ -68,14 +73,14 @@ def _entrant(cell: CellRecord, catalogue: Catalogue) -> Entrant:
         plugin, configured = catalogue.configured(cell.method)
     except RmsuiteError as error:
         do = "give its plugin with --plugin; until then nothing confirms the cell"
-        raise _OtherCode(f"method {cell.method} at hand, to run it again", error.got, do) from None
+        raise _OtherCode(f"the code of {cell.method}, to run it again", "no plugin that offers it", do) from error
     if plugin.source != cell.origin:
         do = "give the code that made the result; other code cannot confirm it, nor refute it"
         raise _OtherCode(f"code {cell.origin}, to run it again", plugin.source, do)
     return Entrant(configured, plugin.source)
 
 
-def _compared(stored: CellRecord, again: CellRecord) -> Iterator[tuple[str, str, str]]:
+def _compared(stored: CellRecord, again: CellRecord, tolerance: float) -> Iterator[tuple[str, str, str]]:
     """Yield what a second run gave otherwise: expected, got, do."""
     if again.status != "ok":
         yield "the same rewards again", f"{again.status} in {again.phase}: {again.error}", "read the plugin"
@@ -83,7 +88,7 @@ def _compared(stored: CellRecord, again: CellRecord) -> Iterator[tuple[str, str,
     if _as_stored(again.parameters) != stored.parameters:
         yield f"parameters {_as_stored(again.parameters)}", f"{stored.parameters}", "run the cell again"
     do = "distrust the result, or compare machines and versions: same code, data and seed gave other numbers"
-    for part, got in unequal(stored.arrays, again.arrays):
+    for part, got in unequal(stored.arrays, again.arrays, tolerance):
         yield f"{part} as run again", got, do
 
 

@@ -33,12 +33,14 @@ def score(home: Path, book: TaskBook, progress: Progress = silent) -> Iterator[R
     Raises
     ------
     ResultsError
-        If a cell is damaged, or of other data than those at hand.
+        If there are none, one is damaged, or one is of other data than those at hand.
+    ContractError
+        If stored answers are none.
     UnknownNameError
         If a task is not at hand.
     """
     tasks = _tasks(home, book)
-    paths = sorted(home.glob("*/*/*.json"))
+    paths = results.paths(home)
     for path in progress(paths, len(paths)):
         record = results.read(path)
         if record.status == "ok":
@@ -64,13 +66,11 @@ def _tasks(home: Path, book: TaskBook) -> dict[str, LoadedTask]:
 
 
 def _refuse_other_data(record: CellRecord, line: str) -> None:
-    differing = signature.differences(record.signature, line)
-    if differing:
-        parts = "; ".join(f"{key}: {said} against {found}" for key, (said, found) in differing.items())
+    if record.signature != line:
         raise ResultsError(
             who=f"score of {record.method} on {record.task}",
             expected="results of the data and the protocol at hand",
-            got=parts,
+            got=signature.worded(record.signature, line) or "the same parts in another order",
             do="run it anew: rewards of other data cannot be scored with these",
         )
 

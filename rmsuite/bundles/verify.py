@@ -7,6 +7,8 @@ and seconds, which no second run gives again.
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -17,23 +19,17 @@ import numpy as np
 
 from rmsuite import results, signature
 from rmsuite.arrays import as_probability, as_rewards, as_uncertainty
-from rmsuite.bundles import levels
 from rmsuite.controls import CONTROLS
 from rmsuite.data import Answers, TestSet
 from rmsuite.errors import ResultsError, RmsuiteError
 from rmsuite.harness import Setting, control_cells, measured, notes, signature_line
+from rmsuite.reports.records import RERUN, SELF, UNVERIFIED
+from rmsuite.reports.records import Verification as Level
 from rmsuite.results import CellRecord
 from rmsuite.tasks import LoadedTask, TaskBook
 from rmsuite.worker import Phase
 
 MEASURED_FACTS = {f"{phase}_seconds" for phase in get_args(Phase)}  # not to be reproduced
-KINDS: Mapping[str, type[Any]] = {
-    **dict.fromkeys(("task", "method", "kind", "status", "signature", "origin", "phase", "error", "output"), str),
-    "traceback": str,
-    "repetition": int,
-    "parameters": dict,
-    "facts": dict,
-}
 ROUNDING = 1e-9  # of the largest number of an array
 NAMES = {control.name for control in CONTROLS}
 Progress = Callable[[Iterable[Any], int], Iterable[Any]]  # (items, how many) -> the items, with a bar
@@ -66,6 +62,10 @@ class Verification:
     findings : tuple of Finding
     cells : mapping
         Level by the path of each record within the folder, "unverified" where something was found.
+    seals : mapping
+        The seal of each record as it was read, by the same path; damaged ones are left out.
+    tolerance : float
+        By how much numbers were allowed to differ, as a share of the largest of their array.
     without_numbers : tuple of str
         Cells that failed or were skipped: there is nothing to verify in them.
     rerun : tuple of str
@@ -73,8 +73,10 @@ class Verification:
     """
 
     findings: tuple[Finding, ...]
-    cells: Mapping[str, str]
+    cells: Mapping[str, Level]
     without_numbers: tuple[str, ...]
+    seals: Mapping[str, str]
+    tolerance: float
     rerun: tuple[str, ...] = ()
 
 
@@ -105,6 +107,11 @@ def verify(home: Path, book: TaskBook, *, rounding: bool = False, progress: Prog
         Let numbers differ by ``ROUNDING``: another kind of processor sums in another order.
     progress : callable
         Shows a bar.
+
+    Raises
+    ------
+    ResultsError
+        If the folder holds no results.
     """
     folder, settings = _Folder(home, ROUNDING if rounding else 0.0), Settings(book)
     _read(folder)
@@ -112,30 +119,32 @@ def verify(home: Path, book: TaskBook, *, rounding: bool = False, progress: Prog
     order = sorted(folder.cells, key=lambda name: (folder.cells[name].task, folder.cells[name].repetition, name))
     for name in progress(order, len(order)):
         _check(folder, name, folder.cells[name], settings)
+    _unmixed(folder)
     _complete(folder)
     bad = {finding.where for finding in folder.findings}
-    whole = dict.fromkeys(folder.unreadable, "unverified")
-    whole |= {name: "unverified" if name in bad else _reached(cell) for name, cell in folder.cells.items()}
+    whole = dict.fromkeys(folder.unreadable, UNVERIFIED)
+    whole |= {name: UNVERIFIED if name in bad else _reached(cell) for name, cell in folder.cells.items()}
     empty = tuple(f"{name} ({cell.status})" for name, cell in folder.cells.items() if cell.status != "ok")
     findings = sorted(folder.findings, key=lambda finding: finding.where)
-    return Verification(tuple(findings), dict(sorted(whole.items())), empty)
+    seals = {name: cell.seal for name, cell in folder.cells.items()}
+    return Verification(tuple(findings), dict(sorted(whole.items())), empty, seals, folder.tolerance)
 
 
-def _reached(cell: CellRecord) -> str:
+def _reached(cell: CellRecord) -> Level:
     """Return the level of a cell in which nothing was found; a control was made anew, rewards and all."""
     if cell.status != "ok":
-        return "unverified"
-    return levels.RERUN if cell.kind == "control" else levels.SELF
+        return UNVERIFIED
+    return RERUN if cell.kind == "control" else SELF
 
 
 def _read(folder: _Folder) -> None:
-    for path in sorted(folder.home.glob("*/*/*.json")):
+    for path in results.paths(folder.home):
         name = path.relative_to(folder.home).as_posix()
         try:
             cell, wrong = results.read(path), ""
         except RmsuiteError as error:
             wrong = error.got
-        wrong = wrong or _malformed(cell)
+        wrong = wrong or _impossible(cell)
         if wrong:
             folder.unreadable.append(name)
             folder.find(name, "a whole record of a cell, with the sha256 that it says", wrong, "run the cell again")
@@ -146,13 +155,8 @@ def _read(folder: _Folder) -> None:
             folder.find(name, f"this record at {right}", "it here", "move it, or delete the copy")
 
 
-def _malformed(cell: CellRecord) -> str:
-    """Say which field is of a kind that no run writes; a seal tells only that nobody changed it since."""
-    for name, kind in KINDS.items():
-        if type(getattr(cell, name)) is not kind:
-            return f"{name} = {getattr(cell, name)!r}"
-    if cell.status not in ("ok", "failed", "skipped") or cell.repetition < 0:
-        return f"status {cell.status!r} of repetition {cell.repetition}"
+def _impossible(cell: CellRecord) -> str:
+    """Return what no run writes of a method or a control of this name."""
     if cell.kind != ("control" if cell.method in NAMES else "method"):
         return f"kind {cell.kind!r} of {cell.method!r}"
     return f"status {cell.status!r} of a control" if cell.kind == "control" and cell.status != "ok" else ""
@@ -190,7 +194,7 @@ def seed_of(record: CellRecord) -> int:
         If it says none.
     """
     seed = signature.read(record.signature).get("seed", "none")
-    if not seed.lstrip("-").isdecimal():
+    if not re.fullmatch(r"-?[0-9]+", seed):
         do = "run it anew: nobody knows what made it"
         who = f"signature of {record.method} on {record.task}"
         raise ResultsError(who=who, expected="a seed", got=seed or "none", do=do)
@@ -209,6 +213,8 @@ def _check(folder: _Folder, name: str, cell: CellRecord, settings: Settings) -> 
     line = signature_line(setting.task, seed_of(cell))
     for part, (said, found) in signature.differences(cell.signature, line).items():
         folder.find(name, f"signature part {part}:{found}", f"{part}:{said}", "run it anew with the data at hand")
+    if cell.signature != line and not signature.differences(cell.signature, line):
+        folder.find(name, "the signature's parts in their order", cell.signature, "run it anew")
     _check_facts(folder, name, cell, {"task": setting.task.card.label, **facts})
     if cell.status == "ok":
         _check_arrays(folder, name, cell, setting, settings)
@@ -287,6 +293,18 @@ def _apart(got: np.ndarray, expected: np.ndarray) -> str:
         return places
     with np.errstate(invalid="ignore", over="ignore"):
         return f"{places}, by at most {np.abs(got - expected)[differing].max():.1e}"
+
+
+def _unmixed(folder: _Folder) -> None:
+    """Find cells of another signature than most of their task: no table shows the two together."""
+    lines: dict[str, Counter[str]] = {}
+    for cell in folder.cells.values():
+        lines.setdefault(cell.task, Counter())[cell.signature] += 1
+    for name, cell in folder.cells.items():
+        (most, _), *others = lines[cell.task].most_common()
+        if others and cell.signature != most:
+            do = "run it anew, or keep it in a folder of its own"
+            folder.find(name, "the signature of the task's other cells", signature.worded(most, cell.signature), do)
 
 
 def _complete(folder: _Folder) -> None:

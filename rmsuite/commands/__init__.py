@@ -16,6 +16,7 @@ COMMANDS: Mapping[str, str] = {
     "plugins": "show:show_plugins",
     "new": "new:new",
     "compare": "compare:show_comparison",
+    "inspect": "inspect:show_details",
     "verify": "bundles:show_verification",
     "reproduce": "reproduce:show_reproduction",
     "cite": "cite:show_citation",

@@ -6,7 +6,6 @@ import sys
 from argparse import Namespace
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from tabulate import tabulate
@@ -23,17 +22,17 @@ from rmsuite.commands.run import executor
 from rmsuite.errors import ResultsError
 from rmsuite.plugins import Catalogue
 from rmsuite.reports.comparison import prompts
+from rmsuite.reports.records import RERUN, SELF, UNVERIFIED
 
 
 def show_verification(options: Namespace) -> int:
     """Recompute a results folder, run a sample again if asked, and print what is wrong."""
-    _refuse_empty(options.home)
     catalogue = shared.catalogue(options)
     book = shared.book(catalogue)
     found = verify(options.home, book, rounding=options.rounding, progress=_bar)
     if options.rerun is not None:
         workers = executor(catalogue, book, options.home, options.jobs)
-        sample = None if options.rerun == "all" else int(options.rerun)
+        sample = None if options.rerun == "all" else options.rerun
         found = rerun(options.home, found, book, catalogue, sample, options.seed, workers, progress=_bar)
         print(f"Run again: {len(found.rerun)} of the verified cells of methods, chosen with seed {options.seed}.")
     for finding in found.findings:
@@ -42,7 +41,7 @@ def show_verification(options: Namespace) -> int:
         print(f"{name}: no numbers to verify")
     print(_summary(found))
     if not options.no_record:
-        levels.record(options.home, found.cells)
+        levels.note(options.home, found.cells, found.seals)
     return 1 if found.findings else 0
 
 
@@ -55,21 +54,14 @@ def _summary(found: Verification) -> str:
     for name, level in found.cells.items():
         task, method, _ = name.split("/")
         rows.setdefault((task, method), Counter())[level] += 1
-    columns = ["unverified", levels.SELF, levels.RERUN]
+    columns = [UNVERIFIED, SELF, RERUN]
     lines = [[task, method, *(count[level] or "-" for level in columns)] for (task, method), count in rows.items()]
     table = tabulate(lines, ["task", "method", *columns], tablefmt="simple", disable_numparse=True)
     return f"{table}\n\n{len(found.cells)} cells, {len(found.findings)} findings."
 
 
-def _refuse_empty(home: Path) -> None:
-    if not any(home.glob("*/*/*.json")):
-        do = "give the folder of `rmsuite run --method NAME --output DIR`"
-        raise ResultsError(who=f"results folder {home}", expected="finished cells", got="none", do=do)
-
-
 def show_scores(options: Namespace) -> int:
     """Recompute metrics from stored rewards, and say what changed."""
-    _refuse_empty(options.home)
     found = [*score(options.home, shared.book(shared.catalogue(options)), progress=_bar)]
     if not found:
         print("Nothing changed.")

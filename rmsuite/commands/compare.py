@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import json
+import math
 from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -13,12 +13,14 @@ from typing import Any
 from tabulate import tabulate
 
 from rmsuite import results
+from rmsuite.bundles.export import as_csv
 from rmsuite.commands import shared
 from rmsuite.errors import ResultsError, unknown_name
-from rmsuite.render.cells import cell
+from rmsuite.render.cells import GAP, cell
 from rmsuite.reports.cells import by_task
-from rmsuite.reports.comparison import Compared, Comparison, Item, Prompts, TaskComparison, compare, prompts
+from rmsuite.reports.comparison import Compared, Comparison, Prompts, TaskComparison, compare, prompts
 from rmsuite.results import CellRecord
+from rmsuite.statistics.aggregates import RULES
 from rmsuite.tasks import LoadedTask
 
 HEADERS = ["", "first", "second", "first - second", "p", "p (Holm)", "p (permutation)", "detectable"]
@@ -48,7 +50,7 @@ def _cells(options: Namespace, stored: Sequence[CellRecord], asked: set[str]) ->
     stored = [] if options.no_stored else stored
     names = sorted({record.method for record in [*own, *stored]})
     out: dict[str, list[CellRecord]] = {}
-    for name in (options.first, options.second):
+    for name in dict.fromkeys([options.first, options.second]):
         if name not in names:
             raise unknown_name("method", name, names, f"run it into {str(options.output)!r} first")
         mine, theirs = (by_task(r for r in source if r.method == name) for source in (own, stored))
@@ -64,7 +66,7 @@ def _text(found: Comparison) -> str:
     if found.overall:
         o = found.overall
         lines += [
-            f"All tasks, macro-gain@1 (normalised: 0 chance, 1 perfect), first - second: "
+            f"All tasks, {RULES[0].name} (normalised: 0 chance, 1 perfect), first - second: "
             f"{o.value:+.3f} [{o.low:+.3f}, {o.high:+.3f}]"
         ]
     lines += [f"Note: {text}" for text in found.omitted]
@@ -89,7 +91,6 @@ def _task_text(task: TaskComparison) -> list[str]:
 
 
 def _line(name: str, one: Compared) -> list[str]:
-    scale = 100 if one.metric.percent else 1
     return [
         name + (" %" if one.metric.percent else ""),
         cell(one.first, one.metric),
@@ -98,8 +99,14 @@ def _line(name: str, one: Compared) -> list[str]:
         _p(one.difference.p),
         _p(one.difference.p_holm),
         _p(one.p_permutation),
-        f"{one.detectable * scale:.1f}" if one.metric.percent else f"{one.detectable:.3f}",
+        _effect(one),
     ]
+
+
+def _effect(one: Compared) -> str:
+    if not math.isfinite(one.detectable):
+        return GAP
+    return f"{100 * one.detectable:.1f}" if one.metric.percent else f"{one.detectable:.3f}"
 
 
 def _p(p: float) -> str:
@@ -116,19 +123,20 @@ def _document(found: Comparison) -> dict[str, Any]:
 
 def _compared_document(one: Compared) -> dict[str, Any]:
     found = {key: value for key, value in asdict(one).items() if key != "metric"}
-    return {"metric": one.metric.name, **found}
+    effect = one.detectable if math.isfinite(one.detectable) else None
+    return {"metric": one.metric.name, **found, "detectable": effect}
 
 
 def write_items(path: Path, found: Comparison) -> None:
     """Write one line a prompt, hardest first within a task."""
-    fields = list(Item.__dataclass_fields__)
+    rows = [
+        {**asdict(item), "difference": item.first - item.second, "metric": task.metrics[0].metric.name}
+        | {"first_method": found.first, "second_method": found.second}
+        for task in found.tasks
+        for item in task.items
+    ]
     try:
-        with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow([*fields, "difference"])
-            for task in found.tasks:
-                for item in task.items:
-                    writer.writerow([*(getattr(item, name) for name in fields), item.first - item.second])
+        path.write_text(as_csv(rows), encoding="utf-8", newline="\n")
     except OSError as error:
         do = "give another file with --items"
         raise ResultsError(who=f"items {path}", expected="a writable file", got=str(error), do=do) from None

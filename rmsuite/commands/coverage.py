@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from argparse import Namespace
+from dataclasses import astuple
 
 from tabulate import tabulate
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from rmsuite import seeds
-from rmsuite.statistics import intervals
+from rmsuite.statistics import LEVEL, intervals
 from rmsuite.statistics.simulation import GRID, HARD, Case, Coverage, coverage
 
 ACCEPTED = (0.93, 0.97)
@@ -29,7 +31,7 @@ def show_coverage(options: Namespace) -> int:
 
 
 def _covered(case: Case, options: Namespace) -> dict[str, Coverage]:
-    seed = seeds.seed(options.seed, "simulation", case=repr(case))
+    seed = seeds.seed(options.seed, "simulation", case=json.dumps(astuple(case)))
     return {one.method: one for one in coverage(case, seed, options.simulations, options.draws)}
 
 
@@ -45,7 +47,7 @@ def _line(found: dict[str, Coverage]) -> list[str]:
 
 
 def _verdict(inside: int, n: int, simulations: int) -> str:
-    error = (0.95 * 0.05 / simulations) ** 0.5
+    error = (LEVEL * (1 - LEVEL) / simulations) ** 0.5
     return (
         f"Share of {simulations:,} simulations whose 95 % interval holds the truth (in parentheses: lies above it, "
         f"below it); standard error {error:.3f}. The default covers {ACCEPTED[0]:.0%} to {ACCEPTED[1]:.0%} "

@@ -15,26 +15,31 @@ from rmsuite import harness, signature
 from rmsuite.commands import shared
 from rmsuite.commands.run import entrants, executor
 from rmsuite.errors import ResultsError
+from rmsuite.plugins import Catalogue
 from rmsuite.render import render
 from rmsuite.render.cells import GAP
 from rmsuite.render.published import PublishedRow, PublishedTable, read_published
 from rmsuite.reports.tables import report
-from rmsuite.tasks import LoadedTask
+from rmsuite.tasks import LoadedTask, TaskBook
 
 
 def show_reproduction(options: Namespace) -> int:
-    """Print the commands of a published table, run them, and compare every cell; 1 if one does not match."""
+    """Print the commands of a published table, run them, and compare every value; 1 if one does not match."""
     published = read_published(_text(options.table))
-    shared.catalogue(options)  # a plugin that cannot be used is told before anything is printed
+    catalogue = shared.catalogue(options)  # a plugin that cannot be used is told before anything is printed
+    book = shared.book(catalogue)
     for table in published:
         print(join(_command(table, options.plugin)))
     if options.commands_only:
         return 0
-    rows = [line for table in published for line in _reproduced(table, options)]
+    rows = [line for table in published for line in _reproduced(table, catalogue, book, options.jobs)]
     print()
     print(tabulate(rows, ["task", "method", "metric", "published", "reproduced", ""], disable_numparse=True))
     missed = sum(row[-1] != "match" for row in rows)
-    print(f"\n{len(rows) - missed} of {len(rows)} cells match.")
+    print(f"\n{len(rows) - missed} of {len(rows)} values and intervals match.")
+    print("Not compared: letters, ranks, gains and stars, which depend on the other rows, and the table of all tasks.")
+    for name in dict.fromkeys(row.method for table in published for row in table.rows if row.marked):
+        print(f"Not compared: {name}, which the table marks as of another protocol.")
     return 1 if missed else 0
 
 
@@ -47,42 +52,34 @@ def _text(path: Path) -> str:
 
 
 def _methods(table: PublishedTable) -> list[str]:
-    return [row.method for row in table.rows if row.kind == "method" and any(c is not None for c in row.cells.values())]
+    whole = [row for row in table.rows if not row.marked and any(cell is not None for cell in row.cells.values())]
+    return [row.method for row in whole if row.kind == "method"]
 
 
 def _command(table: PublishedTable, plugins: Sequence[Path]) -> list[str]:
-    parts = signature.read(table.signature)
-    words = ["rmsuite", "run", "--task", table.task.partition("@")[0], "--seed", parts["seed"]]
-    words += ["--repetitions", str(_repetitions(table))]
+    words = ["rmsuite", "run", "--task", table.task.partition("@")[0], "--seed", str(table.seed)]
+    words += ["--repetitions", str(max(table.repetitions) + 1)]
     words += [word for path in plugins for word in ("--plugin", str(path))]
     return [*words, *(word for name in _methods(table) for word in ("--method", name))]
 
 
-def _repetitions(table: PublishedTable) -> int:
-    return max(int(number) for number in signature.read(table.signature)["repetitions"].split(",")) + 1
-
-
-def _reproduced(table: PublishedTable, options: Namespace) -> Iterator[list[str]]:
-    catalogue = shared.catalogue(options)
-    book = shared.book(catalogue)
+def _reproduced(table: PublishedTable, catalogue: Catalogue, book: TaskBook, jobs: int | None) -> Iterator[list[str]]:
     task = book.task(table.task).load()
-    seed = int(signature.read(table.signature)["seed"])
-    _warn_of_another_protocol(table, task, seed)
+    _warn_of_another_protocol(table, task)
     print(f"running {table.task}", file=sys.stderr)
     with TemporaryDirectory() as folder:
         home = Path(folder)
         found = entrants(catalogue, _methods(table))
-        workers = executor(catalogue, book, home, options.jobs)
-        records = harness.run([task], found, _repetitions(table), seed, workers, home)
-        wanted = {int(number) for number in signature.read(table.signature)["repetitions"].split(",")}
-        kept = [record for record in records if record.repetition in wanted]
+        workers = executor(catalogue, book, home, jobs)
+        records = harness.run([task], found, max(table.repetitions) + 1, table.seed, workers, home)
+        kept = [record for record in records if record.repetition in table.repetitions]
         again = report(kept, metrics=list(table.rows[0].cells))
         (fresh,) = read_published(render(again, table.style))
     yield from _compared(table, fresh)
 
 
-def _warn_of_another_protocol(table: PublishedTable, task: LoadedTask, seed: int) -> None:
-    here = signature.read(harness.signature_line(task, seed))
+def _warn_of_another_protocol(table: PublishedTable, task: LoadedTask) -> None:
+    here = signature.read(harness.signature_line(task, table.seed))
     there = signature.read(table.signature)
     for part, value in here.items():
         if there.get(part) != value:
@@ -93,7 +90,7 @@ def _warn_of_another_protocol(table: PublishedTable, task: LoadedTask, seed: int
 def _compared(table: PublishedTable, fresh: PublishedTable) -> Iterator[list[str]]:
     found = {row.method: row for row in fresh.rows}
     for row in table.rows:
-        for metric, cell in row.cells.items():
+        for metric, cell in row.cells.items() if not row.marked else ():
             again = found[row.method].cells.get(metric) if row.method in found else None
             if cell is not None:
                 # Letters depend on who else is in the table; values and intervals do not.

@@ -46,11 +46,10 @@ def _refuse_another_signature(loaded: Iterable[LoadedTask], seed: int, home: Pat
     for task in loaded:
         line = harness.signature_line(task, seed)
         for other in results.signatures(home / task.card.label) - {line}:
-            parts = "; ".join(f"{k}: {a} against {b}" for k, (a, b) in signature.differences(other, line).items())
             raise ResultsError(
                 who=f"results folder {home}",
                 expected=f"results of {task.card.label} with the signature of this run",
-                got=f"others ({parts})",
+                got=f"others ({signature.worded(other, line)})",
                 do="give another folder with --output, or delete this one",
             )
 

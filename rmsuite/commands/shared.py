@@ -5,12 +5,11 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import cast
 
 from rmsuite import plugins, results
 from rmsuite import tasks as cards
 from rmsuite.bundles import levels
-from rmsuite.errors import ResultsError, unknown_name
+from rmsuite.errors import unknown_name
 from rmsuite.plugins import Catalogue
 from rmsuite.reports.records import Verification
 from rmsuite.results import CellRecord
@@ -43,10 +42,7 @@ def records(home: Path, tasks: Iterable[str] | None = None) -> list[CellRecord]:
     UnknownNameError
         If a task has none.
     """
-    found = [*results.read_all(home)]
-    if not found:
-        do = "run `rmsuite run --method NAME` first, or give another folder with --output"
-        raise ResultsError(who=f"results folder {home}", expected="finished cells", got="none", do=do)
+    found = [results.read(path) for path in results.paths(home)]
     if not tasks:
         return found
     known = {record.task.partition("@")[0] for record in found}
@@ -57,18 +53,5 @@ def records(home: Path, tasks: Iterable[str] | None = None) -> list[CellRecord]:
 
 
 def level(*homes: Path) -> Callable[[CellRecord], Verification]:
-    """Return how far the cells of these folders have been verified; the first folder that has a cell tells."""
-    known = {home: levels.read(home) for home in homes}
-
-    def of(record: CellRecord) -> Verification:
-        found = (levels.level(home, known[home], record) for home in homes)
-        return cast("Verification", next((one for one in found if one != "unverified"), "unverified"))
-
-    return of
-
-
-def level_of_run(run: Iterable[CellRecord], home: Path, found: Catalogue) -> Callable[[CellRecord], Verification]:
-    """Return how far cells have been verified: those of ``run`` in its folder, all others in the stored ones."""
-    own, mine = {id(record) for record in run}, level(home)
-    theirs = level(*found.folders("rmsuite_results"))
-    return lambda record: mine(record) if id(record) in own else theirs(record)
+    """Return how far records of these folders have been verified."""
+    return levels.of(levels.read(home) for home in homes)

@@ -42,12 +42,8 @@ def _list_suites(catalogue: Catalogue) -> Sequence[Sequence[str]]:
 
 LISTS: Mapping[str, Any] = {
     "methods": _list_methods,
-    "tasks": lambda catalogue: [
-        [t.name, f"version {t.version}", t.question] for t in shared.book(catalogue).tasks.values()
-    ],
-    "suites": lambda catalogue: [
-        [s.name, s.summary, ", ".join(s.tasks)] for s in shared.book(catalogue).suites.values()
-    ],
+    "tasks": _list_tasks,
+    "suites": _list_suites,
     "metrics": lambda catalogue: [[m.name, m.direction, m.summary] for m in METRICS],
     "annotators": lambda catalogue: [[name, _first_line(make)] for name, make in ANNOTATORS.items()],
     "controls": lambda catalogue: [[control.name, control.summary] for control in CONTROLS],
@@ -65,7 +61,7 @@ def info(options: Namespace) -> int:
     known: dict[str, Any] = {name: partial(_info_method, catalogue, name) for name in catalogue.owners}
     known |= {name: partial(_info_task, task) for name, task in book.tasks.items()}
     known |= {name: partial(_facts, suite) for name, suite in book.suites.items()}
-    known |= {metric.name: partial(_facts, metric, "per_prompt") for metric in METRICS}
+    known |= {metric.name: partial(_facts, metric, "per_prompt", "reduce") for metric in METRICS}
     known |= {name: lambda make=make: {"annotator": make.__doc__} for name, make in ANNOTATORS.items()}
     known |= {control.name: partial(_facts, control, "reward", "floor") for control in CONTROLS}
     name = re.split(r"[@\[]", options.name)[0]  # as tables print it, with version or parameters

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -158,30 +157,7 @@ def peak_position(sums: np.ndarray) -> np.ndarray:
 def kl(n: int) -> float:
     """Return log n - (n - 1) / n, the KL divergence in nats of best-of-n from the reference policy.
 
-    Exact for a continuous reward and draws with replacement, an upper bound else (arXiv:2401.01879).
+    The reference is what the responses of a pool were drawn from. Exact where equal rewards have no chance, an upper
+    bound else (arXiv:2401.01879).
     """
     return float(np.log(n) - (n - 1) / n)
-
-
-def exact_kl(size: int, n: int) -> float:
-    """Return the KL divergence in nats of best-of-n without replacement from a uniform choice among ``size``."""
-    chance = rank_weights(size)[:, n - 1]
-    chance = chance[chance > 0]
-    return float(chance @ np.log(chance * size))
-
-
-@dataclass(frozen=True)
-class Point:
-    """One n of a best-of-n curve: ``gold`` is normalised (random 0, oracle's choice among the largest n 1)."""
-
-    n: int
-    kl: float
-    gold: float
-
-
-def mean_curve(test: TestSet, answers: Answers) -> list[Point]:
-    """Return the mean normalised gold reward of the best of n, for each n of the grid."""
-    mine, oracle, eligible = _on_grid(test, answers)
-    room = (oracle[eligible, -1] - oracle[eligible, 0]).sum()
-    gold = (mine[eligible] - oracle[eligible, :1]).sum(axis=0) / room if room else np.full(len(grid(test)), np.nan)
-    return [Point(n, kl(n), g) for n, g in zip(grid(test).tolist(), gold.tolist(), strict=True)]

@@ -14,7 +14,7 @@ from rmsuite.errors import unknown_name
 from rmsuite.metrics import best_of_n, generators, length, pairs, probability, ranks, selective
 from rmsuite.statistics import ratio
 
-Direction = Literal["larger is better", "smaller is better", "nearer 0 is better"]
+Direction = Literal["larger is better", "smaller is better", "nearer 0 is better", "not ranked"]
 Need = Literal["pairs", "gold", "categories", "generators", "probability", "uncertainty"]
 
 
@@ -43,7 +43,9 @@ class Metric:
         What a test set and the answers must have.
     direction : str
         Methods are ranked and compared only where larger or smaller is better: a distance from 0 has no paired
-        difference that tells which of two is nearer.
+        difference that tells which of two is nearer, and what jumps from step to step has no standard error.
+    bias : str
+        Where noise moves values on average, "upwards" or "downwards"; empty if nowhere.
     percent : bool
         Whether tables print it times 100.
     version : int
@@ -62,6 +64,7 @@ class Metric:
     needs: tuple[Need, ...]
     reduce: Callable[[np.ndarray], np.ndarray] = ratio
     direction: Direction = "larger is better"
+    bias: str = ""
     percent: bool = False
     version: int = 1
 
@@ -71,9 +74,14 @@ class Metric:
         return self.reduce is ratio
 
     @property
+    def counts_pairs(self) -> bool:
+        """Whether its items are pairs, not responses: the weights of its sums count them."""
+        return self.mean and "pairs" in self.needs
+
+    @property
     def ordered(self) -> bool:
-        """Whether one value can be better than another; a distance from 0 is read, not ranked."""
-        return self.direction != "nearer 0 is better"
+        """Whether differences of values are tested and ranked."""
+        return self.direction in ("larger is better", "smaller is better")
 
     def value(self, test: TestSet, answers: Answers) -> float:
         """Return the metric value on a test set; NaN where it is undefined."""
@@ -97,6 +105,7 @@ PAIR_METRICS = (
     ),
     Metric(
         name="worst-category",
+        bias="downwards",
         summary="the lowest pair accuracy of a category (those with pairs in at least "
         f"{pairs.MIN_CATEGORY_PROMPTS} prompts); the lowest of several noisy values lies below the truth, the more so "
         "the smaller the categories, and it does not tell which category it is",
@@ -108,8 +117,9 @@ PAIR_METRICS = (
     ),
     Metric(
         name="length-adjusted",
-        summary="pair accuracy at equal length, by a logistic fit on the length difference (after arXiv:2404.04475); "
-        "rests on the fit, and cannot tell length from what goes with it",
+        summary="pair accuracy with a linear effect of the length difference taken out, by a logistic fit (after "
+        "arXiv:2404.04475); an average over all gaps, which lies above that of pairs of nearly equal length "
+        "(length-matched), and cannot tell length from what goes with it",
         per_prompt=length.adjusted,
         reduce=length.adjusted_accuracy,
         needs=("pairs",),
@@ -203,6 +213,7 @@ CHOICE_METRICS = (
         name="peak-position",
         summary="the n at which the gold reward of best-of-n peaks, as log n over log of the pool's largest n: 1 = "
         "rises to the end, 0 = any choice harms; a flat curve has its peak anywhere, so read the interval",
+        direction="not ranked",
         per_prompt=best_of_n.whole_curve,
         reduce=best_of_n.peak_position,
         low=0.0,
@@ -244,6 +255,7 @@ PROBABILITY_METRICS = (
     ),
     Metric(
         name="calibration-error",
+        bias="upwards",
         summary="mean distance of confidence from the share that is right, in ten bins of confidence; knowing nothing "
         "and saying so is calibrated too, and noise in small bins makes it larger than the truth",
         per_prompt=probability.by_confidence,

@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from rmsuite.data import Answers, TestSet
 
 CLIP = 1e-6
 EDGES = np.linspace(0.5, 1.0, 11)
-
-
-@dataclass(frozen=True)
-class Bin:
-    """One row of a reliability table: pairs whose confidence lies in [low, high), and how many were right."""
-
-    low: float
-    high: float
-    n_pairs: int
-    confidence: float
-    right: float
 
 
 def brier(test: TestSet, answers: Answers) -> np.ndarray:
@@ -58,13 +45,6 @@ def calibration_error(sums: np.ndarray) -> np.ndarray:
     n = bins[..., 2].sum(axis=-1)
     gap = np.abs(bins[..., 0] - bins[..., 1]).sum(axis=-1)
     return np.asarray(np.divide(gap, n, out=np.full(n.shape, np.nan), where=n > 0))
-
-
-def reliability_table(sums: np.ndarray) -> list[Bin]:
-    """Return the bins that hold pairs, from ``by_confidence`` summed over prompts."""
-    bins = sums.reshape(-1, 3).tolist()
-    ends = zip(EDGES[:-1].tolist(), EDGES[1:].tolist(), bins, strict=True)
-    return [Bin(low, high, int(n), c / n, right / n) for low, high, (c, right, n) in ends if n]
 
 
 def _given(answers: Answers) -> np.ndarray:

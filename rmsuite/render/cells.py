@@ -13,7 +13,7 @@ from rmsuite.statistics.comparisons import FAMILY_LEVEL
 
 GAP = "-"
 ARROWS = {True: "↑", False: "↓"}
-TOWARDS = {"larger is better": "↑", "smaller is better": "↓", "nearer 0 is better": "→0"}
+TOWARDS = {"larger is better": "↑", "smaller is better": "↓", "nearer 0 is better": "→0", "not ranked": "·"}
 MARK = "†"
 UNPRINTABLE = "\ufffd"
 

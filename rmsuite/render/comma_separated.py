@@ -46,9 +46,9 @@ def write(report: Report) -> str:
     writer = csv.DictWriter(out, FIELDS, restval="", lineterminator="\n")
     writer.writeheader()
     for table in report.tables:
-        writer.writerows(_lines(table))
+        writer.writerows(map(_guarded, _lines(table)))
     if report.overall:
-        writer.writerows(_overall_lines(report.overall))
+        writer.writerows(map(_guarded, _overall_lines(report.overall)))
     return out.getvalue().rstrip("\n").encode("utf-8", "replace").decode()  # half characters cannot be stored
 
 
@@ -69,14 +69,14 @@ def _lines(table: Table) -> Iterator[dict[str, object]]:
 
 def _row(task: str, row: Row, names: list[str]) -> dict[str, object]:
     return {
-        "task": guarded(task),
-        "method": guarded(row.method),
+        "task": task,
+        "method": row.method,
         "kind": row.kind,
-        "origin": guarded(row.origin),
+        "origin": row.origin,
         "stored": row.stored,
         "verification": row.verification,
-        "mark": guarded(row.mark),
-        "note": guarded(reason(row, names)),
+        "mark": row.mark,
+        "note": reason(row, names),
     }
 
 
@@ -119,13 +119,17 @@ def _overall_lines(overall: Overall) -> Iterator[dict[str, object]]:
 def _overall_line(overall: Overall, row: Aggregated, rule: str) -> dict[str, object]:
     return {
         "task": ALL_TASKS,
-        "method": guarded(row.method),
+        "method": row.method,
         "kind": row.kind,
         "metric": rule,
         **_numbers(row.estimates.get(rule)),
-        "note": guarded(reason(row, list(overall.rules))),
+        "note": reason(row, list(overall.rules)),
         "signature": overall.signature,
     }
+
+
+def _guarded(line: dict[str, object]) -> dict[str, object]:
+    return {key: guarded(value) if isinstance(value, str) else value for key, value in line.items()}
 
 
 def guarded(text: str) -> str:

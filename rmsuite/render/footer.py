@@ -6,11 +6,15 @@ import math
 from collections.abc import Iterable, Sequence
 
 from rmsuite.render.cells import MARK, finite, number, plain, reason
-from rmsuite.reports.records import Aggregated, Overall, Row, Table
+from rmsuite.reports.records import RERUN, UNVERIFIED, Aggregated, Overall, Row, Table
 from rmsuite.statistics import Estimate, Variance
 from rmsuite.statistics.comparisons import FAMILY_LEVEL
 
 FEW_PROMPTS = 10
+RANDOM_DIRECTIONS = (
+    "shuffled-labels is one random direction a repetition: its interval, letters and sd speak of those drawn, "
+    "not of chance."
+)
 BOLD = "Bold: not separable from the best row but the oracle."
 
 
@@ -33,10 +37,11 @@ def _legend(table: Table, bold: bool) -> list[str]:
     said = [
         "Rows in parentheses are controls." if any(row.kind == "control" for row in table.rows) else "",
         "Rows that share a letter are not separable (paired by prompt, all pairs of rows but the oracle, "
-        f"Holm-corrected, family error {FAMILY_LEVEL:g})."
+        f"Holm-corrected, family error {FAMILY_LEVEL:g}); letters speak of these fits, not of fits anew."
         if standing
         else "",
         BOLD if standing and bold else "",
+        "·: not ranked." if any(column.direction == "not ranked" for column in table.columns) else "",
         f"Rank: the ranks in {head} that are not excluded." if any(head in row.standings for row in table.rows) else "",
         *_gain(table),
         f"sd: of {head} over repetitions." if any(row.spread for row in table.rows) else "",
@@ -53,7 +58,8 @@ def _gain(table: Table) -> list[str]:
     return [
         f"Gain: {head} minus that of {table.best_control}, the best control but the oracle, paired by prompt; chosen "
         "on the same prompts, so gains lean downwards.",
-        f"*: better than every control (p < {FAMILY_LEVEL:g}, Holm-corrected over the methods).",
+        f"*: better than every control (p < {FAMILY_LEVEL:g}, Holm-corrected over the methods: a smaller family than "
+        "that of the letters).",
     ]
 
 
@@ -72,6 +78,11 @@ def _intervals(table: Table) -> list[str]:
     if not groups:
         return ["No row that is compared has a number."]
     lines = [f"{said}{_of(names, groups)}." for said, names in groups.items()]
+    lines += [
+        f"Noise moves {column.name} {column.bias}, resampled values more so: its interval is no 95% interval."
+        for column in table.columns
+        if column.bias
+    ]
     return [*lines, *_few(e for row in table.rows for e in row.estimates.values())]
 
 
@@ -114,9 +125,11 @@ def _variance(table: Table) -> list[str]:
     if not (math.isfinite(whole) and whole > 0):
         return []
     n = best.estimates[table.columns[0].name]
+    most = v.repetitions_at_most / (v.prompts + v.repetitions_at_most + v.both)
     return [
-        f"Uncertainty of {best.method}, shares of its variance: test prompts {v.prompts / whole:.0%}, repetitions "
-        f"{v.repetitions / whole:.0%}, both together {v.both / whole:.0%}. {_halving(v, n)}."
+        f"Uncertainty of {best.method}, repetitions included, shares of its variance: test prompts "
+        f"{v.prompts / whole:.0%}, repetitions {v.repetitions / whole:.0%} (of {n.n_repetitions}: at most {most:.0%}), "
+        f"both together {v.both / whole:.0%}. {_halving(v, n)}."
     ]
 
 
@@ -129,12 +142,16 @@ def _best_method(table: Table) -> Row | None:
 
 
 def _halving(v: Variance, now: Estimate) -> str:
-    prompts = f"{v.prompts_to_halve:,}" if v.prompts_to_halve else "no number of"
-    repetitions = f"{v.repetitions_to_halve:,}" if v.repetitions_to_halve else "no number of"
-    return (
-        f"Half the standard error takes {prompts} prompts (now {now.n_clusters:,}) or {repetitions} repetitions "
-        f"(now {now.n_repetitions:,})"
-    )
+    ways = [
+        f"{wanted:,} {what} (now {there:,})"
+        for wanted, what, there in (
+            (v.prompts_to_halve, "prompts", now.n_clusters),
+            (v.repetitions_to_halve, "repetitions", now.n_repetitions),
+        )
+        if wanted
+    ]
+    alone = "" if v.repetitions_to_halve else "; more repetitions alone cannot halve it"
+    return f"Half the standard error takes {' or '.join(ways) or 'more of both'}{alone}"
 
 
 def _counts(table: Table) -> str:
@@ -150,8 +167,8 @@ def _counts(table: Table) -> str:
 def _n_pairs(table: Table) -> str:
     pairs = [column.name for column in table.columns if "pairs" in column.needs and column.mean]
     rows = [row for row in table.rows if not row.mark]
-    found = [row.estimates[pair].n_items for pair in pairs for row in rows if pair in row.estimates]
-    return f" in {found[0]:,} pairs" if found else ""
+    found = {row.estimates[pair].n_items for pair in pairs for row in rows if pair in row.estimates}
+    return f" in {max(found):,} pairs" if found else ""
 
 
 def _origins(table: Table) -> list[str]:
@@ -173,15 +190,17 @@ def _grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 def _verification(table: Table) -> str:
     levels = _grouped((row.verification, row.method) for row in table.rows)
-    if list(levels) == ["unverified"]:
+    if list(levels) == [UNVERIFIED]:
         return "Verification: all rows are unverified (`rmsuite verify`)."
-    return f"Verification: {'; '.join(f'{level}: {methods}' for level, methods in sorted(levels.items()))}."
+    again = " (all cells recomputed, at least one of each row run again)" if RERUN in levels else ""
+    return f"Verification{again}: {'; '.join(f'{level}: {methods}' for level, methods in sorted(levels.items()))}."
 
 
 def _remarks(table: Table) -> list[str]:
     names = [column.name for column in table.columns]
     return [
         *_reasons(table.rows, names),
+        *(f"Note: {RANDOM_DIRECTIONS}" for row in table.rows if row.method == "shuffled-labels"),
         *(f"{MARK} {row.method} has another protocol ({row.mark}); not compared." for row in table.rows if row.mark),
         *(f"Note: {text.removesuffix('.')}." for text in table.omitted),
         f"Data licence: {table.facts['licence']}.",

@@ -54,7 +54,7 @@ def _table(table: Table) -> dict[str, Any]:
         ],
         "best_control": table.best_control or None,
         "repetitions": list(table.repetitions),
-        "facts": dict(table.facts),
+        "facts": {key: fact for key, fact in table.facts.items() if not key.endswith("_seconds")},
         "footer": footer(table),
         "rows": [_row(row, table) for row in table.rows],
     }
@@ -88,7 +88,7 @@ def _gain(gain: Difference | None) -> dict[str, Any] | None:
 
 
 def _variance(found: Variance | None) -> dict[str, Any] | None:
-    return asdict(found) if found and math.isfinite(found.prompts + found.repetitions + found.both) else None
+    return asdict(found) if found and math.isfinite(found.prompts + found.repetitions_at_most + found.both) else None
 
 
 def _overall(overall: Overall) -> dict[str, Any]:

@@ -46,11 +46,12 @@ class PublishedCell:
 
 @dataclass(frozen=True)
 class PublishedRow:
-    """A row as published: its cell of each metric, ``None`` for a gap."""
+    """A row as published: its cell of each metric, ``None`` for a gap; ``marked`` as of another protocol or not."""
 
     method: str
     kind: str
     cells: Mapping[str, PublishedCell | None]
+    marked: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,24 @@ class PublishedTable:
     signature: str
     style: str
     rows: tuple[PublishedRow, ...]
+
+    @property
+    def seed(self) -> int:
+        """The root seed that the signature says; raises ``ResultsError`` if it says none."""
+        return self._numbers("seed", r"-?[0-9]{1,20}")[0]
+
+    @property
+    def repetitions(self) -> list[int]:
+        """The repetitions that the signature says; raises ``ResultsError`` if it says none."""
+        return self._numbers("repetitions", r"[0-9]{1,5}(,[0-9]{1,5})*")
+
+    def _numbers(self, part: str, form: str) -> list[int]:
+        said = signature.read(self.signature).get(part, "")
+        if not re.fullmatch(form, said):
+            do = "give the table as it was printed, with its signature"
+            who = f"signature of the table of {self.task}"
+            raise ResultsError(who=who, expected=f"whole numbers in its part {part!r}", got=said or "none", do=do)
+        return [int(number) for number in said.split(",")]
 
 
 @dataclass(frozen=True)
@@ -110,7 +129,10 @@ def _damaged(style: str, error: Exception) -> ResultsError:
 def _from_json(text: str) -> Iterator[PublishedTable]:
     try:
         for table in json.loads(text)["tables"]:
-            rows = tuple(PublishedRow(row["method"], row["kind"], _json_cells(row)) for row in table["rows"])
+            rows = tuple(
+                PublishedRow(row["method"], row["kind"], _json_cells(row), bool(row.get("mark")))
+                for row in table["rows"]
+            )
             yield PublishedTable(table["task"], table["signature"], "json", rows)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise _damaged("JSON", error) from None
@@ -145,11 +167,11 @@ def _shared_signature(lines: Sequence[Mapping[str, str]]) -> str:
 
 
 def _csv_rows(lines: Sequence[Mapping[str, str]]) -> tuple[PublishedRow, ...]:
-    rows: dict[str, tuple[str, dict[str, PublishedCell | None]]] = {}
+    rows: dict[str, tuple[str, bool, dict[str, PublishedCell | None]]] = {}
     for line in lines:
-        _, cells = rows.setdefault(unguarded(line["method"]), (line["kind"], {}))
+        *_, cells = rows.setdefault(unguarded(line["method"]), (line["kind"], bool(line["mark"]), {}))
         cells[line["metric"]] = _in_full(line, line["letters"]) if line["value"] else None
-    return tuple(PublishedRow(method, kind, cells) for method, (kind, cells) in rows.items())
+    return tuple(PublishedRow(method, kind, cells, marked) for method, (kind, marked, cells) in rows.items())
 
 
 def _from_lines(text: str) -> Iterator[PublishedTable]:
@@ -215,7 +237,8 @@ def _row(line: Sequence[str], columns: Mapping[int, str]) -> PublishedRow | None
     name = line[0].removesuffix(MARK).strip()
     control = name.startswith("(") and name.endswith(")")
     cells = {metric: _cell(line[i]) for i, metric in columns.items()}
-    return PublishedRow(name[1:-1] if control else name, "control" if control else "method", cells)
+    kind = "control" if control else "method"
+    return PublishedRow(name[1:-1] if control else name, kind, cells, line[0].endswith(MARK))
 
 
 def _cell(text: str) -> PublishedCell | None:

@@ -51,7 +51,7 @@ def choose(task: str, run: Sequence[CellRecord], stored: Sequence[CellRecord], a
     """Choose the cells of a task's table.
 
     A method of ``run`` hides a stored one. Stored cells of another signature, or without some repetition of the run,
-    are left out.
+    are left out; with ``allow_mixed`` those of another signature are marked instead.
 
     Raises
     ------
@@ -66,9 +66,17 @@ def choose(task: str, run: Sequence[CellRecord], stored: Sequence[CellRecord], a
     short = [method for method, cells in reference.items() if not set(repetitions) <= set(cells)]
     kept = {method: cells for method, cells in reference.items() if method not in short}
     others = _by_method(record for record in run if record.method in marked)
+    if allow_mixed:
+        further = [r for r in stored if r.signature != line and r.kind == "method" and r.method not in {*own, *others}]
+        marked |= _marked(line, further)
+        others |= _by_method(further)
     groups = {method: tuple(cells[r] for r in repetitions) for method, cells in {**own, **kept}.items()}
     groups |= {method: tuple(cells[r] for r in sorted(cells)) for method, cells in others.items()}
-    omitted = (*_other_signatures(line, stored), *_too_short(short), *_other_repetitions(own, repetitions))
+    omitted = (
+        *_other_signatures(line, [record for record in stored if record.method not in marked]),
+        *_too_short(short),
+        *_other_repetitions(own, repetitions),
+    )
     return Chosen(line, repetitions, groups, marked, frozenset(kept), omitted)
 
 
@@ -87,19 +95,14 @@ def _leading_signature(task: str, records: Sequence[CellRecord], allow_mixed: bo
         raise ResultsError(
             who=f"table of {task}",
             expected="results with one signature",
-            got=f"{one!r} and {two!r} with {worded(first, second)}",
+            got=f"{one!r} and {two!r} with {signature.worded(first, second)}",
             do="run them anew into one folder, keep them in two (--output), or mark the others (--allow-mixed)",
         )
     return max(sorted(lines), key=Counter(record.signature for record in records).__getitem__)
 
 
-def worded(first: str, second: str) -> str:
-    """Return in words how two signatures differ."""
-    return "; ".join(f"{key}: {a} against {b}" for key, (a, b) in signature.differences(first, second).items())
-
-
 def _marked(line: str, records: Iterable[CellRecord]) -> dict[str, str]:
-    return {record.method: worded(record.signature, line) for record in records if record.signature != line}
+    return {record.method: signature.worded(record.signature, line) for record in records if record.signature != line}
 
 
 def _common_repetitions(task: str, cells: Mapping[str, Mapping[int, CellRecord]]) -> tuple[int, ...]:
@@ -136,16 +139,19 @@ def _other_repetitions(cells: Mapping[str, Mapping[int, CellRecord]], common: Se
     if not extra:
         return []
     numbers = ", ".join(map(str, extra))
-    return [f"repetition(s) {numbers} are left out: {', '.join(short)} have none"]
+    return [f"repetition(s) {numbers} are left out: {', '.join(short)} {'has' if len(short) == 1 else 'have'} none"]
 
 
 def is_whole(group: Group) -> bool:
-    """Whether a method has numbers in all repetitions, all of one code."""
-    return all(cell.status == "ok" for cell in group) and len({cell.origin for cell in group}) == 1
+    """Whether a method has numbers in all repetitions, all of one code and one signature."""
+    one = len({cell.origin for cell in group}) == len({cell.signature for cell in group}) == 1
+    return one and all(cell.status == "ok" for cell in group)
 
 
 def why_not(group: Group) -> str:
     """Return why a group is not whole."""
+    if len({cell.signature for cell in group}) > 1:
+        return "repetitions with different signatures, run it anew"
     if len({cell.origin for cell in group}) > 1:
         origins = ", ".join(f"{cell.repetition}: {cell.origin}" for cell in group)
         return f"repetitions of different code, run it anew ({origins})"

@@ -96,16 +96,17 @@ class Comparison:
 
 @dataclass(frozen=True, eq=False)
 class Prompts:
-    """What cells do not say of a task's test prompts: their ids, and the name of each one's category."""
+    """What cells do not say of a task's test prompts: ids, the name of each one's category, how many responses."""
 
     ids: Sequence[str]
     categories: Sequence[str]
+    n_responses: np.ndarray
 
 
 def prompts(test: TestSet, names: Sequence[str]) -> Prompts:
     """Return the ids and categories of a test set; ``names`` are the pool's categories."""
     ids = [i.decode() if isinstance(i, bytes) else str(i) for i in test.prompt_id.tolist()]
-    return Prompts(ids, [names[number] for number in test.category.tolist()])
+    return Prompts(ids, [names[number] for number in test.category.tolist()], np.diff(test.offsets))
 
 
 def compare(
@@ -123,7 +124,8 @@ def compare(
     Raises
     ------
     ResultsError
-        If there is no task on which both have numbers.
+        If there is no task on which both have numbers, or if on some task their cells have different signatures or no
+        repetition in common.
     """
     tasks, columns, omitted = [], [], []
     for task, found in sorted(cells.items()):
@@ -209,22 +211,19 @@ def _by_category(task: str, found: Column, first: str, second: str, known: Promp
     categories = np.array(known.categories)
     out = {}
     for name in sorted(set(known.categories)):
-        part = _restricted(task, found, categories == name)
+        part = _restricted(task, found, categories == name, known.n_responses)
         if part is not None:
             out[name] = _compared(task, part, first, second)
     return dict(zip(out, _corrected(list(out.values())), strict=True))
 
 
-def _restricted(task: str, found: Column, inside: np.ndarray) -> Column | None:
+def _restricted(task: str, found: Column, inside: np.ndarray, n_responses: np.ndarray) -> Column | None:
     """Return the column over some of the prompts; None where they say nothing."""
     whole = found.resampled.sample
     sums = whole.sums[:, inside]
     if not np.isfinite(whole.reduce(sums.sum(axis=1))).all():
         return None
-    share = sums.shape[1] / whole.sums.shape[1]
-    n_items = (
-        int(sums[0, :, 1].sum()) if found.metric.mean and "pairs" in found.metric.needs else int(whole.n_items * share)
-    )
+    n_items = int(sums[0, :, 1].sum() if found.metric.counts_pairs else n_responses[inside].sum())
     sample = Sample(sums, whole.low, whole.high, n_items, whole.n_repetitions, whole.reduce)
     return replace(found, resampled=resample(sample, seeds.generator(0, "bootstrap", task=task)))
 

@@ -11,7 +11,7 @@ from rmsuite.reports import signatures
 from rmsuite.reports.records import Aggregated, Overall, Row, Table
 from rmsuite.reports.samples import Column
 from rmsuite.statistics import Estimate
-from rmsuite.statistics.aggregates import RULES, aggregate, winners
+from rmsuite.statistics.aggregates import RULES, aggregate, rules, winners
 
 Built = Sequence[tuple[Table, Column | None]]
 
@@ -20,7 +20,7 @@ def overall(built: Built) -> Overall | None:
     """Return the aggregates of several tables; None for fewer than two, or where nothing lies above chance."""
     if len(built) < 2 or not all(rises(table.columns[0]) for table, _ in built):
         return None
-    tables = [table for table, _ in built]
+    tables, shown = [table for table, _ in built], rules(len(built))
     rows = {row.method: row for table in tables for row in table.rows if _takes_part(row, tables)}
     reasons = {method: _missing(method, built) for method in rows}
     whole = [method for method, reason in reasons.items() if not reason]
@@ -31,10 +31,10 @@ def overall(built: Built) -> Overall | None:
     return Overall(
         tasks=tuple(table.task for table in tables),
         signature=signatures.of_aggregates(
-            [table.signatures[table.columns[0].name] for table in tables], [rule.name for rule in RULES]
+            [table.signatures[table.columns[0].name] for table in tables], [rule.name for rule in shown]
         ),
-        rules={rule.name: rule.summary for rule in RULES},
-        larger={rule.name: rule.larger_is_better for rule in RULES},
+        rules={rule.name: rule.summary for rule in shown},
+        larger={rule.name: rule.larger_is_better for rule in shown},
         rows=tuple(aggregated),
         warnings=_warnings(whole, rows, built),
     )
@@ -79,15 +79,16 @@ def _estimates(methods: Sequence[str], built: Built) -> dict[str, dict[str, Esti
         "n_repetitions": min(sample.n_repetitions for sample in samples),
     }
     clusters = min(float(sample.effective_clusters.min()) for sample in samples)
-    by_rule = {rule.name: aggregate(rule, gains, draws, clusters, facts) for rule in RULES}
+    by_rule = {rule.name: aggregate(rule, gains, draws, clusters, facts) for rule in rules(len(built))}
     return {method: {name: found[i] for name, found in by_rule.items()} for i, method in enumerate(methods)}
 
 
 def _warnings(whole: Sequence[str], rows: dict[str, Row], built: Built) -> tuple[str, ...]:
-    methods = [method for method in whole if rows[method].kind == "method"]
+    methods = [i for i, method in enumerate(whole) if rows[method].kind == "method"]
     if len(methods) < 2:
         return ()
-    best = {rule: methods[i] for rule, i in winners(_matrix(methods, built)[0]).items()}
-    if len(set(best.values())) == 1:
+    best = winners(_matrix(whole, built)[0], methods)
+    if set.intersection(*best.values()):
         return ()
-    return ("the best method depends on the rule: " + "; ".join(f"{rule}: {m}" for rule, m in best.items()),)
+    named = {rule: " and ".join(whole[i] for i in sorted(found)) for rule, found in best.items()}
+    return ("the best method depends on the rule: " + "; ".join(f"{rule}: {m}" for rule, m in named.items()),)

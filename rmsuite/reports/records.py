@@ -10,6 +10,9 @@ from rmsuite.metrics import Metric
 from rmsuite.statistics import Difference, Estimate, Variance
 
 Verification = Literal["unverified", "self-verified", "re-run verified"]
+UNVERIFIED: Verification = "unverified"
+SELF: Verification = "self-verified"
+RERUN: Verification = "re-run verified"
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ class Row:
     note: str = ""
     stored: bool = False
     mark: str = ""
-    verification: Verification = "unverified"
+    verification: Verification = UNVERIFIED
 
 
 @dataclass(frozen=True)

@@ -106,8 +106,7 @@ def _mean_over_repetitions(reduce: Reduce, n: int) -> Reduce:
 
 
 def _n_items(cell: CellRecord, metric: Metric) -> int:
-    pairs = metric.mean and "pairs" in metric.needs
-    return int(cell.arrays[metric.name][:, 1].sum()) if pairs else int(cell.facts["n_test_responses"])
+    return int(cell.arrays[metric.name][:, 1].sum() if metric.counts_pairs else cell.facts["n_test_responses"])
 
 
 def repetition_values(cells: Sequence[CellRecord], metric: Metric) -> np.ndarray:

@@ -14,7 +14,7 @@ from rmsuite.metrics import Metric, metric
 from rmsuite.reports import signatures
 from rmsuite.reports.cells import Chosen, Group, across_tasks, by_task, choose, is_whole, why_not
 from rmsuite.reports.overall import overall
-from rmsuite.reports.records import Report, Row, Standing, Table, Verification
+from rmsuite.reports.records import RERUN, SELF, UNVERIFIED, Report, Row, Standing, Table, Verification
 from rmsuite.reports.samples import Column, column, spread
 from rmsuite.results import CellRecord
 from rmsuite.statistics import Difference, holm
@@ -39,7 +39,7 @@ def report(
     *,
     metrics: Sequence[str] = (),
     allow_mixed: bool = False,
-    level: Levels = lambda cell: "unverified",
+    level: Levels = lambda cell: UNVERIFIED,
 ) -> Report:
     """Return one table a task, and one over all tasks if there are several.
 
@@ -125,9 +125,9 @@ def _best_control(headline: Column | None) -> str:
 def _verification(cells: Group, level: Levels) -> Verification:
     """Return the level of a row: re-run verified if all its cells are verified, and at least one by a second run."""
     found = {level(cell) for cell in cells}
-    if "unverified" in found:
-        return "unverified"
-    return "re-run verified" if "re-run verified" in found else "self-verified"
+    if UNVERIFIED in found:
+        return UNVERIFIED
+    return RERUN if RERUN in found else SELF
 
 
 def _standings(found: Column) -> dict[str, Standing]:
@@ -221,5 +221,10 @@ def _order(row: Row, headline: Metric) -> tuple[int, float, str]:
     if headline.name not in row.estimates:
         return KIND_ORDER[row.kind], np.inf, row.method
     value = row.estimates[headline.name].value
-    key = {"larger is better": -value, "smaller is better": value, "nearer 0 is better": abs(value)}
+    key = {
+        "larger is better": -value,
+        "smaller is better": value,
+        "nearer 0 is better": abs(value),
+        "not ranked": -value,
+    }
     return KIND_ORDER[row.kind], key[headline.direction], row.method

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import ndtr
 
 from rmsuite.statistics.estimate import Estimate
-from rmsuite.statistics.intervals import expanded_normal
+from rmsuite.statistics.intervals import DEFAULT, expanded_normal
+from rmsuite.statistics.resample import LEVEL, POPULATION
 
 
 @dataclass(frozen=True)
@@ -23,12 +24,15 @@ class Rule:
     combine : callable
         ``(..., n_methods, n_tasks) -> (..., n_methods)``, of gains normalised to 0 = chance and 1 = perfect.
     larger_is_better : bool
+    least_tasks : int
+        With fewer it is another rule by this name.
     """
 
     name: str
     summary: str
     combine: Callable[[np.ndarray], np.ndarray]
     larger_is_better: bool
+    least_tasks: int = 2
 
 
 def ranks(gains: np.ndarray) -> np.ndarray:
@@ -77,10 +81,12 @@ RULES: tuple[Rule, ...] = (
         "mean of the middle half of the tasks' normalised gains; blind to the best and worst quarter of the tasks",
         interquartile_mean,
         larger_is_better=True,
+        least_tasks=4,
     ),
     Rule(
         "mean-rank@1",
-        "mean over tasks of the rank among the rows shown, 1 is best; says nothing of how far apart they are",
+        "mean over tasks of the rank among the rows shown, 1 is best; says nothing of how far apart they are, and its "
+        "interval, of resampled ranks, holds too little where rows are nearly equal",
         lambda gains: ranks(gains).mean(axis=-1),
         larger_is_better=False,
     ),
@@ -110,16 +116,17 @@ def aggregate(
         ``n_items``, ``n_clusters``, ``n_repetitions`` of all tasks together.
     """
     values, resampled = rule.combine(gains), rule.combine(draws)
-    z = expanded_normal(clusters, 0.025)
-    lows, highs = np.quantile(resampled, [ndtr(-z), ndtr(z)], axis=0)
+    z = expanded_normal(clusters, (1 - LEVEL) / 2)
+    said = resampled[~np.isnan(resampled).any(axis=1)]
+    lows, highs = np.quantile(said, [ndtr(-z), ndtr(z)], axis=0) if len(said) else (values, values)
     return [
         Estimate(
             value=float(value),
             low=min(float(low), float(value)),
             high=max(float(high), float(value)),
-            level=0.95,
-            method="cluster bootstrap, expanded-percentile",
-            population="clusters like these on these tasks; repetitions held fixed",
+            level=LEVEL,
+            method=f"cluster bootstrap, {DEFAULT}",
+            population=POPULATION.replace("these;", "these on these tasks;"),
             n_draws=len(draws),
             **facts,
         )
@@ -127,10 +134,15 @@ def aggregate(
     ]
 
 
-def winners(gains: np.ndarray) -> dict[str, int]:
-    """Return, by rule, which method is best."""
+def rules(n_tasks: int) -> tuple[Rule, ...]:
+    """Return the rules that say something of so many tasks."""
+    return tuple(rule for rule in RULES if n_tasks >= rule.least_tasks)
+
+
+def winners(gains: np.ndarray, among: Sequence[int]) -> dict[str, set[int]]:
+    """Return, by rule, which of some methods are best; ``gains`` is ``(n_methods, n_tasks)`` of all that are ranked."""
     out = {}
-    for rule in RULES:
-        values = rule.combine(gains)
-        out[rule.name] = int(np.argmax(values if rule.larger_is_better else -values))
+    for rule in rules(gains.shape[-1]):
+        values = rule.combine(gains)[list(among)] * (1 if rule.larger_is_better else -1)
+        out[rule.name] = {among[int(i)] for i in np.flatnonzero(values >= values.max() - 1e-12)}
     return out

@@ -22,7 +22,7 @@ def p_value(e: Evidence) -> float:
     With m clusters that differ at all, it is at least 2 * 2^-m, what a sign test could show at best: a t test of a
     handful of deviants would pretend to more.
     """
-    if e.effective <= 1 + 1e-9 or not e.differing:
+    if e.effective <= 1 + 1e-9 or not e.differing or abs(e.value) < 1e-12:  # equal up to rounding is equal
         return 1.0
     t = abs(e.value) / e.standard_error if e.standard_error else np.inf
     return float(min(1.0, max(2 * stdtr(e.effective - 1, -t), 2.0 ** (1 - e.differing))))
@@ -60,7 +60,13 @@ def permutation_p(sample: Sample, first: int, second: int, n_draws: int, rng: np
 
 
 def detectable(e: Evidence, power: float = 0.8) -> float:
-    """Return the minimum detectable effect: the true difference that such a test shows with probability ``power``."""
+    """Return the minimum detectable effect: the true difference that such a test shows with probability ``power``.
+
+    The t approximation of the noncentral distribution: the quantiles of the level and of the power, in standard errors
+    (Bloom, Evaluation Review 19, 1995). NaN where nothing differs: such a test shows nothing.
+    """
+    if not e.differing:
+        return np.nan
     degrees = max(e.effective - 1, 1.0)
     return float((stdtrit(degrees, power) - stdtrit(degrees, e.alpha)) * e.standard_error)
 

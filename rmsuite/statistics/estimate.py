@@ -67,6 +67,8 @@ class Variance:
     prompts, repetitions, both : float
         What each contributes to the variance of the printed mean: prompts (shared by all repetitions), repetitions
         (shared by all prompts), and their interaction with all that is left.
+    repetitions_at_most : float
+        Upper 97.5 % bound of ``repetitions``, by the chi-square of their mean square: few say little.
     spread : float
         Standard deviation (n - 1) of the value over repetitions.
     prompts_to_halve, repetitions_to_halve : int or None
@@ -77,6 +79,7 @@ class Variance:
     prompts: float
     repetitions: float
     both: float
+    repetitions_at_most: float
     spread: float
     prompts_to_halve: int | None
     repetitions_to_halve: int | None

@@ -32,7 +32,8 @@ class Evidence:
     ``draws`` are resampled values, NaN where a draw had nothing to say; ``influence`` is that of the active clusters;
     ``effective`` how many clusters of equal weight would say as much; ``values`` those of the active clusters where
     the column is a mean (else their influence), with their ``weights``; ``low`` and ``high`` the range of the value;
-    ``differing``, of a difference, how many clusters are not the same in both columns.
+    ``differing``, of a difference, how many clusters are not the same in both columns; ``jumps`` says that the value is
+    no mean, and perhaps no smooth function of sums.
     """
 
     value: float
@@ -45,6 +46,7 @@ class Evidence:
     high: float
     level: float
     differing: int = 0
+    jumps: bool = False
 
     @property
     def alpha(self) -> float:
@@ -53,7 +55,10 @@ class Evidence:
 
     @property
     def standard_error(self) -> float:
-        """Jackknife standard error of the value."""
+        """Jackknife standard error of a mean; of what jumps, for which the jackknife fails, that of the draws."""
+        if self.jumps:
+            said = self.draws[~np.isnan(self.draws)]
+            return float(said.std()) if len(said) else 0.0
         n = len(self.influence)
         return float(np.sqrt((self.influence**2).sum() / (n * (n - 1)))) if n > 1 else 0.0
 
@@ -72,6 +77,7 @@ def evidence(sample: Sample, column: int, draws: np.ndarray, level: float) -> Ev
         low=sample.low,
         high=sample.high,
         level=level,
+        jumps=not mean,
     )
 
 
@@ -89,6 +95,7 @@ def difference(first: Evidence, second: Evidence, differing: int) -> Evidence:
         high=span,
         level=first.level,
         differing=differing,
+        jumps=first.jumps,
     )
 
 
@@ -135,7 +142,9 @@ def interval(e: Evidence, method: str = DEFAULT) -> Bounds:
     if np.count_nonzero(_deviates(e)) < FEW_DEVIANTS:
         found.append(boundary(e))
     low, high = min(low for low, _ in found), max(high for _, high in found)
-    return min(max(low, e.low), e.value), max(min(high, e.high), e.value)
+    # A draw may lie beyond the usual range: a best-of-n that is worse than the oracle reversed.
+    least, most = e.draws.min(initial=e.low), e.draws.max(initial=e.high)
+    return min(max(low, float(least)), e.value), max(min(high, float(most)), e.value)
 
 
 def t_interval(e: Evidence) -> Bounds:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from scipy.special import chdtri
 
 from rmsuite.statistics.estimate import Variance
 
@@ -28,10 +29,12 @@ def two_way(values: np.ndarray, influence: np.ndarray) -> Variance:
     both = float((rest**2).sum() / ((n - 1) * (r - 1)))
     clusters = max(float((r * by_cluster.var(ddof=1) - both) / r), 0.0)
     repetitions = max(float((n * by_repetition.var(ddof=1) - both) / n), 0.0)
+    largest = (r - 1) * n * by_repetition.var(ddof=1) / chdtri(r - 1, 0.975)
     return Variance(
         prompts=clusters / n,
         repetitions=repetitions / r,
         both=both / (n * r),
+        repetitions_at_most=max(float((largest - both) / n), repetitions) / r,
         spread=float(values.std(ddof=1)),
         prompts_to_halve=_needed(clusters, repetitions, both, n, r),
         repetitions_to_halve=_needed(repetitions, clusters, both, r, n),
