@@ -145,9 +145,7 @@ def test_a_cell_that_failed_before_is_whole_when_it_succeeds_and_the_reverse(roo
 
 
 def _failed(cell):
-    return results.CellRecord(
-        cell.task, cell.method, cell.kind, cell.repetition, "failed", cell.signature, cell.origin, error="late"
-    )
+    return replace(cell, status="failed", error="late", arrays={})
 
 
 def test_constant_rewards_are_noted(root, tmp_path):
