@@ -168,7 +168,7 @@ USAGE = {
     "seed in words": (["run", *RUN, "--seed", "x"], "--seed: invalid int value: 'x'"),
     "unknown format": (["run", *RUN, "--format", "pdf"], "--format: invalid choice: 'pdf'"),
     "unknown option": (["run", *RUN, "--quick"], "unrecognized arguments: --quick"),
-    "empty results": (["table"], "expected finished cells, got none. Do: run `rmsuite run --method NAME --output DIR` first"),
+    "empty results": (["table"], "expected finished cells, got none. Do: run `rmsuite run --method NAME"),
     "absent results": (["table", "-o", "absent"], "results folder absent: expected finished cells"),
     "output is a file": (["run", *RUN, "-o", "toys.py"], "expected a writable folder"),
     "unknown kind": (["list", "metods"], "invalid choice: 'metods'"),
