@@ -1,17 +1,20 @@
 """rmsuite: a benchmark for reward models on embeddings."""
 
 from rmsuite.arrays import as_embeddings
-from rmsuite.data import PreferencePairs
+from rmsuite.data import AttributePairs, PreferencePairs, Ratings
 from rmsuite.errors import NotApplicable, RmsuiteError
 from rmsuite.hookspecs import hookimpl
-from rmsuite.method import Method, PreferenceProbability, RewardModel, RewardUncertainty
+from rmsuite.method import MemberRewards, Method, PreferenceProbability, RewardModel, RewardUncertainty
 from rmsuite.version import __version__
 
 __all__ = [
+    "AttributePairs",
+    "MemberRewards",
     "Method",
     "NotApplicable",
     "PreferencePairs",
     "PreferenceProbability",
+    "Ratings",
     "RewardModel",
     "RewardUncertainty",
     "RmsuiteError",

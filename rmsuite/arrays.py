@@ -74,6 +74,28 @@ def as_probability(probability: Any, n: int, *, who: str) -> np.ndarray:
     return _within(array, 0.0, 1.0, who, "return probabilities, neither logits nor percentages")
 
 
+def as_member_rewards(member_rewards: Any, n: int, *, who: str) -> np.ndarray:
+    """Return rewards of members as a ``(n_members, n)`` float64 array.
+
+    Parameters
+    ----------
+    member_rewards : array_like
+        What a method of one or more members returned for ``n`` rows of embeddings.
+    who : str
+        The method, for the message.
+
+    Raises
+    ------
+    ContractError
+        If it is not ``(n_members, n)``, real and finite.
+    """
+    array, who = np.asarray(member_rewards), f"member rewards of {who}"
+    if array.ndim != 2 or not len(array) or array.shape[1] != n:
+        expected, do = f"shape (n_members, {n}) for {n} rows of embeddings", "return one row a member, one column a row"
+        raise ContractError(who=who, expected=expected, got=f"shape {array.shape}", do=do)
+    return np.stack([_real(rewards, n, who=who, each="rows of embeddings", what="reward") for rewards in array])
+
+
 def _real(given: Any, n: int, *, who: str, each: str, what: str) -> np.ndarray:
     array = np.asarray(given)
     if array.shape != (n,):

@@ -56,6 +56,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _add_run(commands)
     _add_table(commands)
+    _add_curve(commands)
     _add_check(commands)
     _add_info(commands)
     command = _add(commands, "plugins", "show the plugins that are found, and why one is unusable")
@@ -89,6 +90,26 @@ def _add_bare(
 
 def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = _add(commands, "run", "run methods and print the table beside stored baselines and controls")
+    _add_cells(command)
+    _add_format(command)
+    _add_output(command)
+
+
+def _add_curve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = _add(commands, "curve", "run methods over values of a parameter and compare the areas under the curves")
+    command.add_argument(
+        "--over", required=True, metavar="NAME=A,B,...", help="a numeric parameter of every method, and its values"
+    )
+    _add_cells(command)
+    command.add_argument(
+        "--metric", action="append", default=[], metavar="NAME", help="show this metric, not the task's (repeatable)"
+    )
+    formats = ("text", "markdown", "csv")
+    command.add_argument("--format", choices=formats, default="text", help="of the tables (default: text)")
+    _add_folder(command)
+
+
+def _add_cells(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "-m",
         "--method",
@@ -104,8 +125,6 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     )
     command.add_argument("--seed", type=int, default=0, help="root of all random streams (default: 0)")
     _add_jobs(command)
-    _add_format(command)
-    _add_output(command)
 
 
 def _add_table(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -122,6 +141,11 @@ def _add_table(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _add_output(command: argparse.ArgumentParser) -> None:
+    _add_folder(command)
+    command.add_argument("--no-stored", action="store_true", help="leave the stored baseline results out")
+
+
+def _add_folder(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "-o",
         "--output",
@@ -130,7 +154,6 @@ def _add_output(command: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help=f"results folder (default: {DEFAULT_HOME})",
     )
-    command.add_argument("--no-stored", action="store_true", help="leave the stored baseline results out")
 
 
 def _add_format(command: argparse.ArgumentParser) -> None:

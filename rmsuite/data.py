@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 
 import numpy as np
@@ -13,6 +13,56 @@ from rmsuite.arrays import frozen
 
 PAIR_BLOCK = 500_000  # pairs at a time, to bound the memory
 ASKED_PAIRS = 50  # a prompt, at most
+
+
+@dataclass(frozen=True, eq=False)
+class AttributePairs:
+    """Pairs that were judged by one attribute (a capability point), not by overall preference.
+
+    Attributes
+    ----------
+    name : str
+        The attribute.
+    chosen, rejected, prompt, category : (n_pairs,) int
+        As in the ``PreferencePairs`` that hold them, into whose ``embeddings`` the rows point.
+    consistent : (n_pairs,) bool
+        Whether the same judge chose the same response when the two were shown in the other order.
+    """
+
+    name: str
+    chosen: np.ndarray
+    rejected: np.ndarray
+    prompt: np.ndarray
+    category: np.ndarray
+    consistent: np.ndarray
+
+    def __post_init__(self) -> None:
+        for name in ("chosen", "rejected", "prompt", "category", "consistent"):
+            object.__setattr__(self, name, frozen(np.asarray(getattr(self, name))))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return AttributePairs, tuple(getattr(self, column.name) for column in fields(self))
+
+    def __len__(self) -> int:
+        return len(self.chosen)
+
+
+@dataclass(frozen=True, eq=False)
+class Ratings:
+    """Ratings of training responses: ``values`` is ``(n_responses, n_attributes)``, larger is better, NaN is missing.
+
+    Its rows are those of the ``embeddings`` of the ``PreferencePairs`` that hold it; ``names`` has one attribute a
+    column.
+    """
+
+    names: tuple[str, ...]
+    values: np.ndarray
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", frozen(np.asarray(self.values, dtype=np.float32)))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Ratings, (self.names, self.values)
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +81,10 @@ class PreferencePairs:
         The prompt's task group, numbered from 0.
     validation : PreferencePairs or None
         Pairs of the same kind, of other prompts, for early stopping and the choice of hyperparameters.
+    attributes : tuple of AttributePairs
+        Pairs judged by one attribute each; none where the task has none.
+    ratings : Ratings or None
+        Ratings of the responses, where the task has them.
     """
 
     embeddings: np.ndarray
@@ -39,6 +93,8 @@ class PreferencePairs:
     prompt: np.ndarray
     category: np.ndarray
     validation: PreferencePairs | None = None
+    attributes: tuple[AttributePairs, ...] = ()
+    ratings: Ratings | None = None
 
     def __post_init__(self) -> None:
         for name in ("embeddings", "chosen", "rejected", "prompt", "category"):
@@ -46,8 +102,7 @@ class PreferencePairs:
 
     def __reduce__(self) -> tuple[object, ...]:
         # Unpickled arrays are writable; building the record anew makes them read-only again.
-        columns = (self.embeddings, self.chosen, self.rejected, self.prompt, self.category, self.validation)
-        return PreferencePairs, columns
+        return PreferencePairs, tuple(getattr(self, column.name) for column in fields(self))
 
     def __len__(self) -> int:
         return len(self.chosen)

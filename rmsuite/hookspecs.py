@@ -33,3 +33,8 @@ def rmsuite_tasks() -> Sequence[Path]:  # type: ignore[empty-body]
 @hookspec
 def rmsuite_results() -> Sequence[Path]:  # type: ignore[empty-body]
     """Say which folders hold stored results that tables show beside new ones, the folders of runs."""
+
+
+@hookspec
+def rmsuite_references() -> Sequence[Path]:  # type: ignore[empty-body]
+    """Say which BibTeX files hold the entries of this plugin's pools, base models and papers (``arXiv:...``)."""

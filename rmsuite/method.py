@@ -6,6 +6,7 @@ import ast
 import inspect
 import re
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Protocol, Self, TypeGuard, runtime_checkable
 
@@ -15,6 +16,8 @@ from rmsuite.data import PreferencePairs
 from rmsuite.errors import PluginError, UnknownNameError, unknown_name
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+
+_being_made: ContextVar[tuple[str, ...]] = ContextVar("labels of the methods that are being made", default=())
 
 
 @runtime_checkable
@@ -51,6 +54,15 @@ class RewardUncertainty(Protocol):
         ...
 
 
+@runtime_checkable
+class MemberRewards(Protocol):
+    """What a reward model that combines several may offer beside rewards: what each of them gives."""
+
+    def member_rewards(self, embeddings: np.ndarray) -> np.ndarray:
+        """Return the rewards of each member, ``(n_members, n)``, on one scale with one origin."""
+        ...
+
+
 def states_probability(model: object) -> TypeGuard[PreferenceProbability]:
     """Whether a model offers probabilities: by a method, not by an attribute that has that name."""
     return isinstance(model, PreferenceProbability) and callable(model.probability)
@@ -59,6 +71,11 @@ def states_probability(model: object) -> TypeGuard[PreferenceProbability]:
 def states_uncertainty(model: object) -> TypeGuard[RewardUncertainty]:
     """Whether a model offers uncertainties: by a method, not by an attribute that has that name."""
     return isinstance(model, RewardUncertainty) and callable(model.uncertainty)
+
+
+def states_members(model: object) -> TypeGuard[MemberRewards]:
+    """Whether a model offers rewards of members: by a method, not by an attribute that has that name."""
+    return isinstance(model, MemberRewards) and callable(model.member_rewards)
 
 
 @dataclass(frozen=True)
@@ -118,8 +135,23 @@ class Configured:
         return {**self.method.defaults(), **self.parameters}
 
     def make(self) -> RewardModel:
-        """Return a fresh, unfitted model."""
-        return self.method.make(**self.parameters)
+        """Return a fresh, unfitted model.
+
+        Raises
+        ------
+        PluginError
+            If making it asks, directly or by way of other methods, for itself to be made first.
+        """
+        outer = _being_made.get()
+        if self.label in outer:
+            got = " over ".join([*outer[outer.index(self.label) :], self.label])
+            do = "give it another method to be built over"
+            raise PluginError(who=f"method {self.label!r}", expected="a base other than itself", got=got, do=do)
+        token = _being_made.set((*outer, self.label))
+        try:
+            return self.method.make(**self.parameters)
+        finally:
+            _being_made.reset(token)
 
 
 def spell(name: str, parameters: Mapping[str, Any]) -> str:

@@ -27,6 +27,7 @@ from rmsuite.method import Configured, Method, configure, parse
 
 GROUP = "rmsuite"
 PREFIX = "rmsuite_"
+FILE_PREFIX = "rmsuite_plugin_"  # of the names under which plugin files are imported
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Plugin:
     methods: tuple[Method, ...] = ()
     tasks: tuple[Path, ...] = ()
     results: tuple[Path, ...] = ()
+    references: tuple[Path, ...] = ()
     problem: str = ""
     traceback: str = ""
     code: str = ""
@@ -102,8 +104,8 @@ class Catalogue:
         plugin, method = self.owned(name)
         return plugin, configure(method, parameters)
 
-    def folders(self, hook: str) -> list[Path]:
-        """Return the folders that the plugins' hook ``rmsuite_tasks`` or ``rmsuite_results`` names."""
+    def paths(self, hook: str) -> list[Path]:
+        """Return the folders or files that a hook of the plugins names: tasks, results or references."""
         return [path for plugin in self.plugins for path in getattr(plugin, hook.removeprefix(PREFIX))]
 
 
@@ -144,6 +146,24 @@ def load(
     return Catalogue(tuple(sorted(plugins, key=lambda p: (p.name, p.origin))), paths)
 
 
+def at_hand(text: str) -> Configured:
+    """Return the method that ``name[key=value]`` names, for a method that is built over another one.
+
+    It is looked for in the installed plugins and in the plugin files that this process has loaded, which in a worker
+    are those of the command; a plugin that is an object has a name in its own process only, and is not found.
+
+    Raises
+    ------
+    UnknownNameError
+        If nobody offers it, or it has no such parameter.
+    PluginError
+        If two plugins offer it.
+    """
+    modules = [module for name, module in sorted(sys.modules.items()) if name.startswith(FILE_PREFIX)]
+    files = [Path(module.__file__) for module in modules if module.__file__]
+    return load(files, strict=False).configured(text)[1]
+
+
 def load_file(path: Path) -> ModuleType:
     """Import a plugin file under a name of its own; its folder comes last on ``sys.path``, for its neighbours.
 
@@ -156,7 +176,7 @@ def load_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise PluginError(who=f"plugin {path}", expected="a Python file", got="no such file", do="check the path")
     stem = re.sub(r"\W", "_", path.stem)
-    name = f"rmsuite_plugin_{stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    name = f"{FILE_PREFIX}{stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
@@ -207,9 +227,10 @@ def _answers(source: _Source, implementation: Any) -> Plugin:
     manager.register(implementation, source.name)
     hooks = tuple(sorted(caller.name for caller in manager.get_hookcallers(implementation) or ()))
     answers = {name: _answer(source, name, getattr(manager.hook, name)()) for name in hooks}
-    tasks, stored = (tuple(Path(p) for p in answers.get(PREFIX + name, ())) for name in ("tasks", "results"))
+    named = ("tasks", "results", "references")
+    tasks, stored, references = (tuple(Path(p) for p in answers.get(PREFIX + name, ())) for name in named)
     methods = tuple(answers.get("rmsuite_methods", ()))
-    return Plugin(source.name, source.origin, hooks, methods, tasks, stored, code=_code(implementation))
+    return Plugin(source.name, source.origin, hooks, methods, tasks, stored, references, code=_code(implementation))
 
 
 def _code(implementation: Any) -> str:
@@ -246,7 +267,7 @@ def _refuse_misspelt(source: _Source, implementation: Any, known: Sequence[str])
 
 def _answer(source: _Source, hook: str, answers: Sequence[Any]) -> list[Any]:
     """Return what the hook returned as a list; pluggy leaves an answer of None out."""
-    kind, words = (Method, "Method records") if hook == "rmsuite_methods" else (str | Path, "folders")
+    kind, words = (Method, "Method records") if hook == "rmsuite_methods" else (str | Path, "paths")
     answer = answers[0] if answers else None
     items = list(answer) if isinstance(answer, Iterable) and not isinstance(answer, str) else None
     wrong = [answer] if items is None else [item for item in items if not isinstance(item, kind)]

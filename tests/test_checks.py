@@ -16,10 +16,11 @@ from villains import VILLAINS, Good, Versed, Villain, WidensNativePools
 import rmsuite_baselines
 from rmsuite.checks import CHECKS, Check, Finding, Subject, check_method, examine, file_listing
 from rmsuite.errors import NotApplicable
-from rmsuite.method import Configured, Method
+from rmsuite.method import Configured, Method, states_members, states_probability, states_uncertainty
 
 NAMES = [check.name for check in CHECKS]
-POWERS = {name for name in NAMES if name.startswith(("probability-", "uncertainty-"))}
+STATES = {"probability": states_probability, "uncertainty": states_uncertainty, "members": states_members}
+POWERS = {name for name in NAMES if name.partition("-")[0] in STATES}
 LIGHT = "import rmsuite\n\n@rmsuite.hookimpl\ndef rmsuite_methods():\n    return []\n"
 UNEXPECTED = "make `fit` and `reward` run on toy data"  # the remedy where no check knows what went wrong
 
@@ -81,7 +82,7 @@ def test_a_good_method_passes_every_check(tmp_path):
     """One that states rewards only is not asked for more."""
     listing = listing_of(LIGHT, tmp_path)
     findings = check_method(subject(Versed, listing))
-    assert statuses(findings) == expected("probability", "uncertainty"), [finding.evidence for finding in findings]
+    assert statuses(findings) == expected(*STATES), [finding.evidence for finding in findings]
     findings = check_method(subject(Good, listing))
     assert statuses(findings) == expected(), [finding.evidence for finding in findings]
     (reason,) = {finding.evidence for finding in findings if finding.check.name == "probability-range"}
@@ -92,16 +93,22 @@ def test_an_attribute_with_the_name_of_a_power_is_no_power():
     """Who names a parameter `uncertainty` has not promised anything."""
 
     class Named(Good):
-        probability, uncertainty = 0.9, None
+        probability, uncertainty, member_rewards = 0.9, None, ()
 
     assert statuses(check_method(subject(Named))) == {**expected(), "light-listing": "skipped"}
 
 
-@pytest.mark.parametrize("method", rmsuite_baselines.rmsuite_methods(), ids=lambda method: method.name)
-def test_a_baseline_passes_every_check(method):
+VARIANTS = [("dmoerm", {"attributes": "directions"})]
+BASELINES = {method.name: method for method in rmsuite_baselines.rmsuite_methods()}
+CONFIGURED = [Configured(method) for method in BASELINES.values()]
+CONFIGURED += [Configured(BASELINES[name], parameters) for name, parameters in VARIANTS]
+
+
+@pytest.mark.parametrize("configured", CONFIGURED, ids=lambda configured: configured.label)
+def test_a_baseline_passes_every_check(configured):
     """No false alarm on the methods that every table compares with."""
-    findings = check_method(Subject(Configured(method), "import rmsuite_baselines"))
-    powers = ("probability",) if method.name.startswith("bt-") else ()
+    findings = check_method(Subject(configured, "import rmsuite_baselines"))
+    powers = [power for power, states in STATES.items() if states(configured.make())]
     assert statuses(findings) == expected(*powers), [finding.evidence for finding in findings]
 
 
@@ -147,6 +154,18 @@ def test_a_refusal_is_skipped_with_its_reason():
     findings = {finding.check.name: finding for finding in check_method(subject(Refuses))}
     assert {finding.status for finding in findings.values()} == {"skipped"}
     assert findings["row-order"].evidence == "needs attributes"
+
+
+def test_what_a_method_prints_does_not_mix_with_the_findings(capsys):
+    """Whoever reads the findings from standard output relies on it."""
+
+    class Talks(Good):
+        def fit(self, pairs, *, rng):
+            print("hello")  # noqa: T201 -- what is tested
+            return super().fit(pairs, rng=rng)
+
+    assert examine(CHECKS[NAMES.index("fit-returns-self")], subject(Talks)).status == "passed"
+    assert capsys.readouterr() == ("", "hello\n")
 
 
 def test_an_interrupt_ends_the_checks():

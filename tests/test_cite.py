@@ -13,6 +13,7 @@ from bundled_results import CONTROLS, make
 from command_line import Toys
 
 import rmsuite
+import rmsuite_baselines
 from rmsuite import citation, results, tasks
 from rmsuite.citation import as_text, bibliography, cite, misc
 from rmsuite.metrics import METRICS
@@ -208,9 +209,11 @@ def test_any_text_survives_as_a_field(text):
 
 
 def test_the_bibliographies_parse_and_every_key_that_the_core_names_is_there():
-    core, data = (parse(path.read_text(encoding="utf-8")) for path in (CORE, TASKS / "references.bib"))
-    check({**core, **data})
-    assert not set(core) & set(data)
+    files = (CORE, TASKS / "references.bib", Path(rmsuite_baselines.__file__).with_name("references.bib"))
+    core, data, methods = (parse(path.read_text(encoding="utf-8")) for path in files)
+    check({**core, **data, **methods})
+    assert len({**core, **data, **methods}) == len(core) + len(data) + len(methods)
+    assert set(bibliography([files[2]])) == set(methods)
     assert set(bibliography([CORE])) == set(core), "the quick reader finds what the strict one finds"
     assert set(bibliography([TASKS / "references.bib"])) == set(data)
     named = {

@@ -203,6 +203,7 @@ def test_a_method_that_bears_a_controls_name_is_refused(toys):
 TAKES_PLUGIN = {name: command for name, command in walk() if "--plugin" in options(command)}
 NEEDED = {
     "run": RUN,
+    "curve": [*RUN, "--over", "offset=1,2"],
     "check": ["good"],
     "list": ["methods"],
     "info": ["good"],

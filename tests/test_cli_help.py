@@ -29,6 +29,10 @@ WORKING = {
         "-o rmsuite-results",
         "--task toy-gold --output rmsuite-results --metric spearman --allow-mixed",
     ],
+    "curve": [
+        "-m good --over offset=1,2 -t toy-gold --suite default -r 1 --seed 0 -j 1 -o out --format csv",
+        "--method good --over sign=1,2 --task toy-gold --repetitions 1 --jobs 1 --output more --metric spearman",
+    ],
     "check": ["good"],
     "list": cli.KINDS,
     "info": ["good", "toy-gold"],

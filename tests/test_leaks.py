@@ -21,7 +21,7 @@ from rmsuite import harness
 from rmsuite.data import PreferencePairs
 from rmsuite.method import Configured
 
-FIELDS = ["embeddings", "chosen", "rejected", "prompt", "category", "validation"]
+FIELDS = ["embeddings", "chosen", "rejected", "prompt", "category", "validation", "attributes", "ratings"]
 ROOT_SEED = 7_318_008_551  # none that is in a process by chance; it would tell the order of test embeddings
 CASES = [(task, repetition) for task in ("toy-gold", "toy-human") for repetition in range(2)]
 
@@ -133,6 +133,8 @@ def test_preference_pairs_have_the_documented_fields_and_no_other(cell):
     assert fit["given"]["kind"] == "PreferencePairs"
     assert fit["given"]["fields"] == {"pairs": FIELDS, "validation": FIELDS}
     assert fit["given"]["pairs"].validation.validation is None
+    for pairs in (fit["given"]["pairs"], fit["given"]["pairs"].validation):
+        assert (pairs.attributes, pairs.ratings) == ((), None)  # these tasks have none
     documented = {"embeddings": "float32", "chosen": "int64", "rejected": "int64", "prompt": "int64"}
     documented["category"] = "int64"
     expected = {f"{part}.{k}": (v, False) for part in ("pairs", "validation") for k, v in documented.items()}

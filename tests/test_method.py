@@ -138,3 +138,65 @@ def test_a_name_that_cannot_be_typed_is_refused(name):
 def test_a_make_that_cannot_be_called_is_refused(not_callable):
     with pytest.raises(PluginError, match="give the class itself"):
         Method(name="mine", make=not_callable)
+
+
+# Methods that are built over methods
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [
+        "bt[hidden=64]",
+        "bt[sizes=(2, 3),rule=uwo]",
+        "outer[base='bt[hidden=64]',n=2]",
+        "outer[base=outer[base=bt[n=1]]]",
+    ],
+)
+@pytest.mark.parametrize("typed", [str, repr], ids=["bare", "quoted"])
+def test_a_method_within_a_method_reads_back(inner, typed):
+    """Ensembles are typed so, with quotes or without, and tables spell them."""
+    text = f"outer[base={typed(inner)},members=5]"
+    expected = ("outer", {"base": inner, "members": 5})
+    assert parse(text) == expected
+    assert parse(spell(*expected)) == expected
+    assert parse(parse(spell(*expected))[1]["base"]) == parse(inner)
+
+
+def test_typed_with_quotes_or_without_it_is_one_setting():
+    nested = Method(name="outer", make=lambda base="bt", members=3: (base, members))
+    labels = {
+        configure(nested, parse(f"outer[base={text}]")[1]).label for text in ("bt[n=1]", "'bt[n=1]'", '"bt[n=1]"')
+    }
+    assert labels == {"outer[base='bt[n=1]']"}
+
+
+def test_nests_of_any_depth_read_back():
+    text = "bt[hidden=64]"
+    for depth in range(6):
+        outer = spell("outer", {"base": text, "depth": depth})
+        assert parse(outer) == ("outer", {"base": text, "depth": depth})
+        text = outer
+
+
+def over(base):
+    """A method whose object is its base's, inside a tuple."""
+    return Method(name=f"over-{base}", make=lambda depth=0: ("over", METHODS[base].make()))
+
+
+METHODS = {"bt": Configured(Method(name="bt", make=lambda: "model"))}
+METHODS |= {"twice": Configured(over("bt")), "one": Configured(over("other")), "other": Configured(over("one"))}
+
+
+def test_a_method_over_itself_is_refused_and_the_circle_is_shown():
+    """Without that it would be made until the stack is full."""
+    with pytest.raises(PluginError, match="got over-other over over-one over over-other"):
+        METHODS["one"].make()
+    with pytest.raises(PluginError):
+        METHODS["one"].make()  # as before: a refusal leaves nothing behind
+
+
+def test_methods_over_other_methods_are_made():
+    assert METHODS["twice"].make() == ("over", "model")
+    assert METHODS["twice"].make() == ("over", "model")
+    nested = Method(name="nested", make=lambda depth=3: depth and configure(nested, {"depth": depth - 1}).make())
+    assert Configured(nested).make() == 0

@@ -107,8 +107,9 @@ HOOKS = {
         "return [rmsuite.Method(name='one', make=Mean)]",
         lambda c: [m.name for m in c.plugins[0].methods],
     ),
-    "rmsuite_tasks": ("return ['one']", lambda c: [str(path) for path in c.folders("rmsuite_tasks")]),
-    "rmsuite_results": ("return ['one']", lambda c: [str(path) for path in c.folders("rmsuite_results")]),
+    "rmsuite_tasks": ("return ['one']", lambda c: [str(path) for path in c.paths("rmsuite_tasks")]),
+    "rmsuite_results": ("return ['one']", lambda c: [str(path) for path in c.paths("rmsuite_results")]),
+    "rmsuite_references": ("return ['one']", lambda c: [str(path) for path in c.paths("rmsuite_references")]),
 }
 
 
@@ -149,7 +150,7 @@ BROKEN = {
     "make is an object": (METHOD + HOOK + "return [rmsuite.Method(name='one', make=Mean())]", "a callable `make`"),
     "tasks are one string": (
         METHOD + "\n@rmsuite.hookimpl\ndef rmsuite_tasks():\n    return '/data'\n",
-        "rmsuite_tasks of 'mine': expected a list of folders, got '/data'",
+        "rmsuite_tasks of 'mine': expected a list of paths, got '/data'",
     ),
     "hook is misspelt": (METHOD + HOOK.replace("methods", "method") + "return []", "(nearest is 'rmsuite_methods')"),
     "hook is far from any": (METHOD + HOOK.replace("rmsuite_methods", "zzz") + "return []", "got zzz. Do: rename"),
@@ -331,3 +332,43 @@ def test_an_attribute_that_answers_every_question_is_no_hook():
 
     mine = SimpleNamespace(rmsuite_methods=rmsuite.hookimpl(a_list_of_one), helper=Anything())
     assert plugins.load(objects={"notebook": mine}, installed=False).owned("from-object")
+
+
+# What is at hand in a process
+
+
+def test_a_method_of_an_installed_plugin_is_at_hand(site):
+    """Whoever builds a method over another one by its name relies on it."""
+    configured = plugins.at_hand("a-sound[sign=-1]")
+    assert configured.label == "a-sound[sign=-1]"
+    assert configured.make().sign == -1
+
+
+def test_a_method_of_a_plugin_file_is_at_hand_once_the_file_is_loaded(tmp_path):
+    """A worker loads the files of the command, and knows their methods by name from then on."""
+    with pytest.raises(UnknownNameError, match="'from-a-file'"):
+        plugins.at_hand("from-a-file")
+    module = plugins.load_file(in_file(tmp_path, source("from-a-file")))
+    assert plugins.at_hand("from-a-file").method.make is module.Mean
+
+
+def test_a_broken_plugin_keeps_no_other_from_being_at_hand(site, tmp_path):
+    install(site, "broken", "1 / 0")
+    plugins.load_file(write(tmp_path / "without_hooks.py", "x = 1\n"))
+    plugins.load_file(in_file(tmp_path, source("from-a-file")))
+    assert plugins.at_hand("from-a-file").label == plugins.at_hand("z-sound").label.replace("z-sound", "from-a-file")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("absent", "method 'absent'"), ("a-sound[size=3]", "parameter of method 'a-sound'"), ("a-sound[", "close")],
+)
+def test_what_is_not_at_hand_is_an_error_that_names_it(site, text, message):
+    with pytest.raises(UnknownNameError, match=message):
+        plugins.at_hand(text)
+
+
+def test_a_name_that_two_plugins_offer_is_at_hand_in_neither(site, tmp_path):
+    plugins.load_file(in_file(tmp_path, source("a-sound")))
+    with pytest.raises(PluginError, match="one plugin that offers it"):
+        plugins.at_hand("a-sound")

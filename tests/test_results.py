@@ -290,7 +290,7 @@ def test_a_run_that_is_killed_at_any_moment_leaves_whole_cells_only(tmp_path):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"task": "/tmp/elsewhere@1"},
+        {"task": "/etc/toy@1"},
         {"task": "../toy@1"},
         {"task": "toy"},
         {"kind": "=1"},

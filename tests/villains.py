@@ -206,7 +206,7 @@ class Peeks(Good):
 
 
 class Versed(Good):
-    """Good, and keeps the promises of those that state probabilities and uncertainties."""
+    """Good, and keeps the promises of those that state probabilities, uncertainties and rewards of members."""
 
     def probability(self, embeddings, first, second):
         rewards = self.reward(embeddings)
@@ -214,6 +214,9 @@ class Versed(Good):
 
     def uncertainty(self, embeddings):
         return np.linalg.norm(embeddings, axis=1)
+
+    def member_rewards(self, embeddings):
+        return np.outer([0.5, 1.0, 1.5], self.reward(embeddings))
 
 
 class StatesAColumn(Versed):
@@ -256,6 +259,36 @@ class IsUnsureInAColumn(Versed):
 class IsSurerOfEvenRows(Versed):
     def uncertainty(self, embeddings):
         return super().uncertainty(embeddings) + np.arange(len(embeddings)) % 2
+
+
+class HasAMemberAColumn(Versed):
+    def member_rewards(self, embeddings):
+        return super().member_rewards(embeddings).T
+
+
+class HasAMemberWithoutRewards(Versed):
+    def member_rewards(self, embeddings):
+        rewards = super().member_rewards(embeddings)
+        rewards[1] = np.nan
+        return rewards
+
+
+class HasAMemberForSeveralRowsOnly(Versed):
+    def member_rewards(self, embeddings):
+        return super().member_rewards(embeddings)[: len(embeddings)]
+
+
+class HasAMemberThatFavoursOddRows(Versed):
+    def member_rewards(self, embeddings):
+        rewards = super().member_rewards(embeddings)
+        rewards[1, 1::2] += 0.1 * np.abs(self.weights).sum()
+        return rewards
+
+
+class CentresItsMembersByTheBatch(Versed):
+    def member_rewards(self, embeddings):
+        rewards = super().member_rewards(embeddings)
+        return rewards - rewards.mean(axis=1, keepdims=True)
 
 
 @dataclass(frozen=True)
@@ -302,4 +335,9 @@ VILLAINS = [
     Villain("uncertainty-range", ReturnsLogarithmsOfVariances),
     Villain("uncertainty-range", IsUnsureInAColumn),
     Villain("uncertainty-row-order", IsSurerOfEvenRows),
+    Villain("members-shape", HasAMemberAColumn),
+    Villain("members-shape", HasAMemberWithoutRewards),
+    Villain("members-shape", HasAMemberForSeveralRowsOnly),
+    Villain("members-row-order", HasAMemberThatFavoursOddRows),
+    Villain("members-row-order", CentresItsMembersByTheBatch),
 ]

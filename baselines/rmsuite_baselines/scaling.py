@@ -8,6 +8,8 @@ import numpy as np
 
 import rmsuite
 
+NUMBERS = 2**23  # of embeddings that are measured at a time, to bound the memory
+
 
 @dataclass(frozen=True, eq=False)
 class Scaling:
@@ -18,9 +20,22 @@ class Scaling:
 
     @classmethod
     def of(cls, embeddings: np.ndarray) -> Scaling:
-        """Measure the features of ``(n, n_features)`` embeddings."""
-        mean = embeddings.mean(axis=0, dtype=np.float64)
-        deviation = embeddings.std(axis=0, dtype=np.float64)
+        """Measure the features of ``(n, n_features)`` embeddings.
+
+        Raises
+        ------
+        RmsuiteError
+            If a number is not finite.
+        """
+        n, n_features = embeddings.shape
+        length = max(NUMBERS // max(n_features, 1), 1)
+        blocks = [embeddings[start : start + length] for start in range(0, n, length)]
+        with np.errstate(invalid="ignore"):  # infinity of both signs is refused below
+            mean = sum((block.sum(axis=0, dtype=np.float64) for block in blocks), np.zeros(n_features)) / n
+        if not np.isfinite(mean).all():
+            raise _not_finite(embeddings)
+        squares = sum((np.square(block - mean).sum(axis=0) for block in blocks), np.zeros(n_features))
+        deviation = np.sqrt(squares / n)
         # Rounding leaves a constant feature a deviation of the order of its last bit.
         varies = deviation > 1e-6 * (np.abs(mean) + 1e-30)
         factor = np.where(varies, 1 / np.where(varies, deviation, 1), 0.0)
@@ -29,3 +44,37 @@ class Scaling:
     def __call__(self, embeddings: np.ndarray, who: str) -> np.ndarray:
         """Return standardised float32 embeddings, or raise if their width is not that of training."""
         return np.asarray((rmsuite.as_embeddings(embeddings, len(self.mean), who=who) - self.mean) * self.factor)
+
+    def lazily(self, embeddings: np.ndarray, who: str) -> Standardised:
+        """Return embeddings that are standardised where they are gathered, or raise as a call does."""
+        if embeddings.ndim != 2 or embeddings.shape[1] != len(self.mean):
+            rmsuite.as_embeddings(embeddings, len(self.mean), who=who)
+        return Standardised(embeddings, self)
+
+
+def _not_finite(embeddings: np.ndarray) -> rmsuite.RmsuiteError:
+    bad = np.flatnonzero(~np.isfinite(embeddings).all(axis=1))
+    return rmsuite.RmsuiteError(
+        who="embeddings of the training responses",
+        expected="finite numbers",
+        got=f"infinity or NaN in {len(bad)} of {len(embeddings)} rows (the first is row {bad[0]})",
+        do="embed again; float16 ends at 65,504: store larger features as float32",
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Standardised:
+    """Embeddings of any floating type that are standardised as they are gathered: the matrix is never copied whole."""
+
+    embeddings: np.ndarray
+    scaling: Scaling
+
+    def __len__(self) -> int:
+        return len(self.embeddings)
+
+    def __getitem__(self, rows: np.ndarray | slice) -> np.ndarray:
+        """Return the standardised float32 rows."""
+        gathered = np.array(self.embeddings[rows], dtype=np.float32)
+        gathered -= self.scaling.mean
+        gathered *= self.scaling.factor
+        return gathered

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
+
 import numpy as np
 from threadpoolctl import threadpool_limits
 
@@ -18,9 +21,9 @@ def check_method(subject: Subject) -> list[Finding]:
 
 
 def examine(check: Check, subject: Subject) -> Finding:
-    """Run one check under a limit of one thread."""
+    """Run one check under a limit of one thread; what the method prints goes to standard error."""
     try:
-        with threadpool_limits(limits=1), np.errstate(all="ignore"):
+        with threadpool_limits(limits=1), np.errstate(all="ignore"), contextlib.redirect_stdout(sys.stderr):
             check.run(subject)
     except Broken as broken:
         return Finding(check, "failed", broken.evidence, broken.remedy)
@@ -55,4 +58,6 @@ CHECKS: tuple[Check, ...] = (
     Check("probability-row-order", "reordering rows or pairs changes no probability", powers.probability_row_order),
     Check("uncertainty-range", "uncertainties are (n,), finite and not negative", powers.uncertainty_range),
     Check("uncertainty-row-order", "reordering rows changes no uncertainty", powers.uncertainty_row_order),
+    Check("members-shape", "member rewards are (n_members, n), finite, for one row too", powers.members_shape),
+    Check("members-row-order", "a member's reward depends on its own row only", powers.members_row_order),
 )

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from rmsuite import seeds
-from rmsuite.data import PreferencePairs
+from rmsuite.data import AttributePairs, PreferencePairs, Ratings
 from rmsuite.method import Configured, RewardModel
+
+Record = TypeVar("Record", PreferencePairs, AttributePairs, Ratings)
 
 
 @dataclass(frozen=True)
@@ -68,11 +71,21 @@ def method_rng(seed: int) -> np.random.Generator:
 
 def writable(pairs: PreferencePairs) -> PreferencePairs:
     """Return a private copy, so that a method that writes into its input fails the one check for that."""
-    own = copy.copy(pairs)
-    for name in ("embeddings", "chosen", "rejected", "prompt", "category"):
-        object.__setattr__(own, name, np.array(getattr(pairs, name)))
+    own = _with_own_arrays(pairs)
+    object.__setattr__(own, "attributes", tuple(_with_own_arrays(one) for one in pairs.attributes))
+    if pairs.ratings is not None:
+        object.__setattr__(own, "ratings", _with_own_arrays(pairs.ratings))
     if pairs.validation is not None:
         object.__setattr__(own, "validation", writable(pairs.validation))
+    return own
+
+
+def _with_own_arrays(record: Record) -> Record:
+    own = copy.copy(record)
+    for column in fields(record):
+        value = getattr(record, column.name)
+        if isinstance(value, np.ndarray):
+            object.__setattr__(own, column.name, np.array(value))
     return own
 
 

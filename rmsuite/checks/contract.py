@@ -141,9 +141,9 @@ def refit_forgets(subject: Subject) -> None:
 def learns_separable(subject: Subject) -> None:
     toy = testing.toy()
     accuracy = toy.accuracy(rewards_of(fitted(subject, toy.pairs), toy.embeddings))
-    if accuracy <= 0.9:
+    if accuracy <= 0.8:
         raise Broken(
-            f"accuracy {accuracy:.3f} on 600 separable pairs, expected over 0.9",
+            f"accuracy {accuracy:.3f} on 600 separable pairs, expected over 0.8",
             "check signs and scales (gold is linear here, and a very local method may miss it)",
         )
 

@@ -7,10 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from rmsuite import seeds, testing
-from rmsuite.arrays import as_probability, as_uncertainty
+from rmsuite.arrays import as_member_rewards, as_probability, as_uncertainty
 from rmsuite.checks.base import Broken, Subject, close, fitted
 from rmsuite.errors import ContractError, NotApplicable
-from rmsuite.method import PreferenceProbability, RewardUncertainty, states_probability, states_uncertainty
+from rmsuite.method import (
+    MemberRewards,
+    PreferenceProbability,
+    RewardUncertainty,
+    states_members,
+    states_probability,
+    states_uncertainty,
+)
 
 N_PAIRS = 300
 
@@ -47,6 +54,13 @@ def _with_uncertainty(subject: Subject) -> RewardUncertainty:
     model = fitted(subject, testing.toy().pairs)
     if not states_uncertainty(model):
         raise NotApplicable("it states no uncertainty: it has no method `uncertainty`")
+    return model
+
+
+def _with_members(subject: Subject) -> MemberRewards:
+    model = fitted(subject, testing.toy().pairs)
+    if not states_members(model):
+        raise NotApplicable("it states no rewards of members: it has no method `member_rewards`")
     return model
 
 
@@ -104,3 +118,30 @@ def uncertainty_row_order(subject: Subject) -> None:
     if not close(plain[order], moved, 1e-4):
         do = "let an uncertainty depend on its own row only"
         raise Broken("reordering the rows changed their uncertainties", do)
+
+
+def members_shape(subject: Subject) -> None:
+    model, embeddings = _with_members(subject), testing.toy().embeddings
+    counts = []
+    for n in (len(embeddings), 1):
+        try:
+            counts.append(len(as_member_rewards(model.member_rewards(embeddings[:n].copy()), n, who="the method")))
+        except ContractError as error:
+            raise Broken(f"expected {error.expected}, got {error.got}", error.do) from None
+    if counts[0] != counts[1]:
+        evidence = f"{counts[0]} members for {len(embeddings)} rows of embeddings, {counts[1]} for one row"
+        raise Broken(evidence, "give every member's reward of every row")
+
+
+def members_row_order(subject: Subject) -> None:
+    """Ask for half of the rows in another order: neither the place of a row nor the other rows say anything of it."""
+    model, embeddings = _with_members(subject), testing.toy().embeddings
+    half = np.roll(np.arange(len(embeddings)), 1)[::2]
+    plain, moved = (
+        np.asarray(model.member_rewards(rows), dtype=np.float64) for rows in (embeddings.copy(), embeddings[half])
+    )
+    if plain.ndim != 2 or plain.shape[1] != len(embeddings):
+        return  # a wrong shape fails the one check for that
+    if not close(plain[:, half], moved, 1e-4):
+        do = "let a member's reward depend on its own row only: learn means and scales in `fit`"
+        raise Broken("half of the rows, in another order, have other rewards of members than among all", do)

@@ -10,6 +10,7 @@ from importlib import import_module
 COMMANDS: Mapping[str, str] = {
     "run": "run:run",
     "table": "table:table",
+    "curve": "curve:show_curves",
     "check": "check:check",
     "list": "show:show_list",
     "info": "show:info",

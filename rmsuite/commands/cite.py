@@ -53,8 +53,7 @@ def _chosen(
 def _known(catalogue: Catalogue, found: Report) -> dict[str, str]:
     """Return all bibliographies at hand; of a pool that is in none, what its card says."""
     core = Path(rmsuite.__file__).with_name("references.bib")
-    folders = catalogue.folders("rmsuite_tasks")
-    known = bibliography([core, *(folder / "references.bib" for folder in folders)])
+    known = bibliography([core, *catalogue.paths("rmsuite_references")])
     tasks = shared.book(catalogue).tasks.values()
     labels = {table.task for table in found.tables}
     for task in tasks:

@@ -26,9 +26,21 @@ from rmsuite.tasks import LoadedTask, TaskBook
 def run(options: Namespace) -> int:
     """Run methods on tasks, and print the tables."""
     catalogue = shared.catalogue(options)
+    records = run_cells(catalogue, options, entrants(catalogue, options.method))
+    print_report(catalogue, options, records)
+    return conclude(options.output, records)
+
+
+def run_cells(catalogue: Catalogue, options: Namespace, chosen: Sequence[harness.Entrant]) -> list[CellRecord]:
+    """Run methods on the tasks that the options name, with a bar, and return all cells.
+
+    Raises
+    ------
+    ResultsError
+        If the results folder holds cells of another signature.
+    """
     book = shared.book(catalogue)
     suite = book.suite(options.suite)
-    chosen = entrants(catalogue, options.method)
     tasks = [book.task(name) for name in dict.fromkeys(options.task or suite.tasks)]
     loaded = [task.load() for task in tasks]
     repetitions = options.repetitions or suite.repetitions
@@ -36,10 +48,13 @@ def run(options: Namespace) -> int:
     workers = executor(catalogue, book, options.output, options.jobs)
     n_cells = len(loaded) * repetitions * (len(chosen) + len(CONTROLS))
     with _progress(n_cells, options.output) as advance:
-        records = harness.run(loaded, chosen, repetitions, options.seed, workers, options.output, on_cell=advance)
-    print_report(catalogue, options, records)
-    print(f"Results: {options.output}", file=sys.stderr)
-    return _report_failures(options.output, records)
+        return harness.run(loaded, chosen, repetitions, options.seed, workers, options.output, on_cell=advance)
+
+
+def conclude(home: Path, records: Sequence[CellRecord]) -> int:
+    """Say where the results are and what failed; return the exit code."""
+    print(f"Results: {home}", file=sys.stderr)
+    return _report_failures(home, records)
 
 
 def _refuse_another_signature(loaded: Iterable[LoadedTask], seed: int, home: Path) -> None:
@@ -81,8 +96,8 @@ def executor(catalogue: Catalogue, book: TaskBook, home: Path, jobs: int | None)
 
 def _forbidden(catalogue: Catalogue, book: TaskBook, output: Path) -> tuple[Path, ...]:
     # What holds gold, not the folders around it: a plugin's own modules may lie beside its pools, or in the output.
-    pools = {root / "pools" for root in catalogue.folders("rmsuite_tasks")}
-    stored = {cells for home in (output, *catalogue.folders("rmsuite_results")) for cells in home.glob("*@*")}
+    pools = {root / "pools" for root in catalogue.paths("rmsuite_tasks")}
+    stored = {cells for home in (output, *catalogue.paths("rmsuite_results")) for cells in home.glob("*@*")}
     return tuple(sorted(pools | stored | {output / task.label for task in book.tasks.values()}))
 
 

@@ -23,12 +23,12 @@ def catalogue(options: Namespace) -> Catalogue:
 
 def book(found: Catalogue) -> TaskBook:
     """Return the cards of all plugins."""
-    return cards.read_book(found.folders("rmsuite_tasks"))
+    return cards.read_book(found.paths("rmsuite_tasks"))
 
 
 def stored(found: Catalogue, tasks: set[str]) -> list[CellRecord]:
     """Return the stored results of all plugins on these tasks (labels)."""
-    folders = found.folders("rmsuite_results")
+    folders = found.paths("rmsuite_results")
     return [record for folder in folders for record in results.read_all(folder) if record.task in tasks]
 
 

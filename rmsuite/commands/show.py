@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
@@ -81,7 +82,7 @@ def _info_method(catalogue: Catalogue, name: str) -> dict[str, Any]:
     defaults = {key: "(required)" if value is ... else repr(value) for key, value in method.defaults().items()}
     parameters = {f"parameter {key}": value for key, value in defaults.items()} or {"parameters": "none"}
     facts = {"method": name, "summary": method.summary, "reference": method.reference, "plugin": plugin.origin}
-    return {**facts, **parameters}
+    return {**facts, "card": inspect.getdoc(method.make) or "(no docstring)", **parameters}
 
 
 def _info_task(task: Task) -> dict[str, Any]:

@@ -28,6 +28,6 @@ def print_report(
 ) -> None:
     """Print the tables of a run beside stored results."""
     stored = [] if options.no_stored else shared.stored(catalogue, {record.task for record in run})
-    level = shared.level(options.output, *catalogue.folders("rmsuite_results"))
+    level = shared.level(options.output, *catalogue.paths("rmsuite_results"))
     found = report(run, stored, metrics=metrics, allow_mixed=allow_mixed, level=level)
     print(render(found, options.format), flush=True)

@@ -74,7 +74,7 @@ def _intervals(table: Table) -> list[str]:
     for column in table.columns:
         found = [e for row in table.rows if not row.mark and (e := finite(row.estimates.get(column.name)))]
         if found:
-            groups.setdefault(_interval(found, "test prompts"), []).append(column.name)
+            groups.setdefault(interval_line(found, "test prompts"), []).append(column.name)
     if not groups:
         return ["No row that is compared has a number."]
     lines = [f"{said}{_of(names, groups)}." for said, names in groups.items()]
@@ -83,10 +83,11 @@ def _intervals(table: Table) -> list[str]:
         for column in table.columns
         if column.bias
     ]
-    return [*lines, *_few(e for row in table.rows for e in row.estimates.values())]
+    return [*lines, *few_prompts(e for row in table.rows for e in row.estimates.values())]
 
 
-def _interval(found: Sequence[Estimate], items: str) -> str:
+def interval_line(found: Sequence[Estimate], items: str) -> str:
+    """Say how intervals were made, without a full stop."""
     one, numbers = found[0], sorted({e.n_clusters for e in found})
     return (
         f"{100 * one.level:g}% intervals: {one.method}, {one.n_draws:,} draws of "
@@ -99,7 +100,8 @@ def _of(names: Sequence[str], groups: dict[str, list[str]]) -> str:
     return f"; of {', '.join(names)}" if len(groups) > 1 else ""
 
 
-def _few(found: Iterable[Estimate]) -> list[str]:
+def few_prompts(found: Iterable[Estimate]) -> list[str]:
+    """Warn of intervals from few prompts."""
     few = min(e.n_clusters for e in found)
     warning = f"Warning: only {few} test prompt(s); below {FEW_PROMPTS} the intervals are very wide, and say little."
     return [warning] if few < FEW_PROMPTS else []
@@ -227,4 +229,4 @@ def overall_footer(overall: Overall) -> list[str]:
 
 def _overall_intervals(overall: Overall) -> list[str]:
     found = [e for row in overall.rows for e in row.estimates.values()]
-    return [f"{_interval(found, 'test prompts of all tasks')}."] if found else []
+    return [f"{interval_line(found, 'test prompts of all tasks')}."] if found else []

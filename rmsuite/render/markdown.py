@@ -17,13 +17,14 @@ QUOTED = re.compile(r"\\([\\`*_|~#$\]])")
 
 def write(report: Report) -> str:
     """Return all tables, each with its footer as a list."""
-    blocks = [_block(table.task, grid(table), footer(table, bold=True)) for table in report.tables]
+    blocks = [block(table.task, grid(table), footer(table, bold=True)) for table in report.tables]
     if report.overall:
-        blocks.append(_block("all tasks", overall_grid(report.overall), overall_footer(report.overall)))
+        blocks.append(block("all tasks", overall_grid(report.overall), overall_footer(report.overall)))
     return "\n\n".join(blocks)
 
 
-def _block(title: str, table: Grid, lines: list[str]) -> str:
+def block(title: str, table: Grid, lines: list[str]) -> str:
+    """Return a table between its title and its footer, which is a list."""
     rows = [[_bold(cell) for cell in row] for row in table.rows]
     shown = str(tabulate(rows, [*map(escaped, table.headers)], tablefmt="github", disable_numparse=True))
     return "\n".join([f"### {escaped(plain(title))}", "", shown, "", *(f"- {_line(line)}" for line in lines)])

@@ -17,13 +17,14 @@ BETWEEN = "  "
 
 def write(report: Report) -> str:
     """Return all tables, each with its footer."""
-    blocks = [_block(table.task, grid(table), footer(table)) for table in report.tables]
+    blocks = [block(table.task, grid(table), footer(table)) for table in report.tables]
     if report.overall:
-        blocks.append(_block("all tasks", overall_grid(report.overall), overall_footer(report.overall)))
+        blocks.append(block("all tasks", overall_grid(report.overall), overall_footer(report.overall)))
     return "\n\n".join(blocks)
 
 
-def _block(title: str, table: Grid, lines: list[str]) -> str:
+def block(title: str, table: Grid, lines: list[str]) -> str:
+    """Return a table between its title and its footer."""
     return "\n".join([plain(title), *_shown(table), "", *map(_wrapped, lines)])
 
 

@@ -74,9 +74,10 @@ class Column:
         return standings(values, separable_pairs(self.p_values(methods)), self.larger_is_better)
 
     def detectable(self, pairs: Sequence[tuple[str, str]]) -> float:
-        """Return the median minimum detectable effect of these pairs of methods."""
+        """Return the median minimum detectable effect of these pairs of methods; NaN if none differ."""
         found = [self.resampled.difference_evidence(self.index(a), self.index(b)) for a, b in pairs]
-        return float(np.median([detectable(e) for e in found]))
+        effects = [effect for e in found if np.isfinite(effect := detectable(e))]  # of twins there is none
+        return float(np.median(effects)) if effects else np.nan
 
 
 def column(task: str, groups: Mapping[str, Group], metric: Metric) -> Column | None:
