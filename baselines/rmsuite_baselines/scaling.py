@@ -8,7 +8,7 @@ import numpy as np
 
 import rmsuite
 
-NUMBERS = 2**23  # of embeddings that are measured at a time, to bound the memory
+NUMBERS = 2**16  # of embeddings that are measured or standardised at a time: few enough for a core's cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,15 +27,9 @@ class Scaling:
         RmsuiteError
             If a number is not finite.
         """
-        n, n_features = embeddings.shape
-        length = max(NUMBERS // max(n_features, 1), 1)
-        blocks = [embeddings[start : start + length] for start in range(0, n, length)]
-        with np.errstate(invalid="ignore"):  # infinity of both signs is refused below
-            mean = sum((block.sum(axis=0, dtype=np.float64) for block in blocks), np.zeros(n_features)) / n
+        mean, deviation = _moments(embeddings)
         if not np.isfinite(mean).all():
             raise _not_finite(embeddings)
-        squares = sum((np.square(block - mean).sum(axis=0) for block in blocks), np.zeros(n_features))
-        deviation = np.sqrt(squares / n)
         # Rounding leaves a constant feature a deviation of the order of its last bit.
         varies = deviation > 1e-6 * (np.abs(mean) + 1e-30)
         factor = np.where(varies, 1 / np.where(varies, deviation, 1), 0.0)
@@ -50,6 +44,25 @@ class Scaling:
         if embeddings.ndim != 2 or embeddings.shape[1] != len(self.mean):
             rmsuite.as_embeddings(embeddings, len(self.mean), who=who)
         return Standardised(embeddings, self)
+
+
+def _blocks(n: int, n_features: int) -> list[slice]:
+    length = max(NUMBERS // max(n_features, 1), 1)
+    return [slice(start, start + length) for start in range(0, n, length)]
+
+
+def _moments(embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and standard deviation of each feature, ``(n_features,)``, in one pass, or NaN."""
+    n, n_features = embeddings.shape
+    origin = embeddings[0].astype(np.float64)  # near the features, so that the squares lose no digits
+    sums, squares = np.zeros((2, n_features))
+    with np.errstate(invalid="ignore"):  # infinity less infinity: the caller refuses it
+        for block in _blocks(n, n_features):
+            centred = embeddings[block] - origin
+            sums += centred.sum(axis=0)
+            squares += np.square(centred, out=centred).sum(axis=0)
+        mean = sums / n
+        return origin + mean, np.sqrt(np.maximum(squares / n - mean**2, 0))
 
 
 def _not_finite(embeddings: np.ndarray) -> rmsuite.RmsuiteError:
@@ -74,7 +87,11 @@ class Standardised:
 
     def __getitem__(self, rows: np.ndarray | slice) -> np.ndarray:
         """Return the standardised float32 rows."""
-        gathered = np.array(self.embeddings[rows], dtype=np.float32)
-        gathered -= self.scaling.mean
-        gathered *= self.scaling.factor
+        numbers = np.arange(len(self))[rows]
+        gathered = np.empty((len(numbers), self.embeddings.shape[1]), np.float32)
+        for block in _blocks(*gathered.shape):
+            part = gathered[block]
+            part[...] = self.embeddings[numbers[block]]
+            part -= self.scaling.mean
+            part *= self.scaling.factor
         return gathered
