@@ -118,12 +118,26 @@ class PreferencePairs:
 
 
 @dataclass(frozen=True, eq=False)
+class Votes:
+    """Single ratings of responses by single raters, before any mean is taken; larger is better.
+
+    ``response`` (rows of the pool), ``rater`` and ``value`` are ``(n_votes,)``; raters are numbered from 0.
+    """
+
+    response: np.ndarray
+    rater: np.ndarray
+    value: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
 class Pool:
     """Prompts with any number of responses each, as columns; no text.
 
     ``prompt_id``, ``category`` have one row a prompt; ``response_id``, ``generator``, ``length`` and ``gold`` one
     row a response; the responses of prompt ``i`` are the rows ``offsets[i]:offsets[i + 1]``. ``human_pairs`` is
-    ``(n_pairs, 2)``, rows of the chosen and the rejected response.
+    ``(n_pairs, 2)``, rows of the chosen and the rejected response. ``ratings`` is ``(n_responses, n_attributes)``,
+    larger is better, NaN is missing; ``attributes`` names its columns. ``votes`` keeps raters apart, where the source
+    does.
     """
 
     name: str
@@ -136,6 +150,9 @@ class Pool:
     length: np.ndarray
     gold: np.ndarray | None = None
     human_pairs: np.ndarray | None = None
+    attributes: tuple[str, ...] = ()
+    ratings: np.ndarray | None = None
+    votes: Votes | None = None
 
     @cached_property
     def prompt(self) -> np.ndarray:

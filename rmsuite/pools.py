@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from rmsuite.data import Pool
+from rmsuite.data import Pool, Votes
 from rmsuite.errors import TaskError
 
 FORMAT = 1
 POOL_CARD, EMBEDDINGS_CARD = "pool.toml", "embeddings.toml"
 COLUMNS = ("prompt_id", "category", "offsets", "response_id", "generator", "length")
-OPTIONAL_COLUMNS = ("gold", "human_pairs")
+OPTIONAL_COLUMNS = ("gold", "human_pairs", "ratings")
+VOTE_COLUMNS = ("vote_response", "vote_rater", "vote_value")
 POOL_FIELDS = ("name", "format", "categories", "n_prompts", "n_responses", "sha256")
 
 
@@ -57,8 +58,11 @@ def load_pool(folder: Path) -> tuple[Pool, str]:
     _require(folder / POOL_CARD, card, POOL_FIELDS)
     _known_format(folder, card)
     names = [*COLUMNS, *(n for n in OPTIONAL_COLUMNS if f"{n}.npy" in card["sha256"])]
-    columns = {name: _column(folder, card, name) for name in names}
-    pool = Pool(name=card["name"], categories=tuple(card["categories"]), **columns)
+    columns: dict[str, Any] = {name: _column(folder, card, name) for name in names}
+    if f"{VOTE_COLUMNS[0]}.npy" in card["sha256"]:
+        columns["votes"] = Votes(*(_column(folder, card, name) for name in VOTE_COLUMNS))
+    columns |= {name: tuple(card.get(name, ())) for name in ("categories", "attributes")}
+    pool = Pool(name=card["name"], **columns)
     _check_pool(folder, card, pool)
     return pool, _digest(folder / POOL_CARD)
 
@@ -131,6 +135,10 @@ def _check_pool(folder: Path, card: Mapping[str, Any], pool: Pool) -> None:
         raise _wrong(folder, "finite gold rewards", f"{np.count_nonzero(~np.isfinite(pool.gold))} others")
     if pool.human_pairs is not None:
         _check_human_pairs(folder, pool, pool.human_pairs)
+    if pool.ratings is not None:
+        _check_ratings(folder, pool, pool.ratings)
+    if pool.votes is not None:
+        _check_votes(folder, n_responses, pool.votes)
 
 
 def _check_shapes(folder: Path, pool: Pool) -> None:
@@ -151,6 +159,22 @@ def _check_human_pairs(folder: Path, pool: Pool, pairs: np.ndarray) -> None:
     inside = np.array_equal(np.column_stack([chosen, rejected]), pairs)
     if not inside or (pool.prompt[chosen] != pool.prompt[rejected]).any() or (chosen == rejected).any():
         raise _wrong(folder, f"human pairs of two rows below {n} of one prompt each", "others")
+
+
+def _check_ratings(folder: Path, pool: Pool, ratings: np.ndarray) -> None:
+    shape = (len(pool.response_id), len(pool.attributes))
+    if ratings.shape != shape or not pool.attributes:
+        raise _wrong(folder, f"ratings of shape {shape}, a column for each attribute of the card", f"{ratings.shape}")
+    if np.isinf(ratings).any():
+        raise _wrong(folder, "finite ratings, or NaN where one is missing", "infinity")
+
+
+def _check_votes(folder: Path, n_responses: int, votes: Votes) -> None:
+    shapes = {votes.response.shape, votes.rater.shape, votes.value.shape}
+    if len(shapes) != 1 or votes.value.ndim != 1:
+        raise _wrong(folder, "votes as three columns of one length", f"shapes {sorted(shapes)}")
+    if ((votes.response < 0) | (votes.response >= n_responses)).any() or not np.isfinite(votes.value).all():
+        raise _wrong(folder, f"finite votes on rows below {n_responses}", "others")
 
 
 def _wrong(folder: Path, expected: str, got: str) -> TaskError:

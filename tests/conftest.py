@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pool_files import write_embeddings, write_folder
+
+from rmsuite.pool_files import write_embeddings, write_folder
 
 N_PROMPTS, N_RESPONSES, N_FEATURES = 60, 6, 8
 

@@ -6,9 +6,9 @@ import embed_minilm
 import numpy as np
 import pytest
 from embed_minilm import MAX_TOKENS, PROMPT_FLOOR, SPECIAL_TOKENS, fit_pair
-from pool_files import as_float16, sha256, write_embeddings, write_folder
 
 from rmsuite.errors import TaskError
+from rmsuite.pool_files import as_float16, sha256, write_embeddings, write_folder
 from rmsuite.pools import load_embeddings, read_card
 from rmsuite.splits import FRACTIONS, part_of
 

@@ -260,3 +260,60 @@ def test_a_file_that_is_not_on_the_card_is_not_read(human_pool):
 def test_a_linked_pool_is_the_same_pool(gold_pool, tmp_path):
     (tmp_path / "elsewhere").symlink_to(gold_pool)
     assert load_pool(tmp_path / "elsewhere")[1] == load_pool(gold_pool)[1]
+
+
+def with_ratings(folder: Path, ratings: np.ndarray, attributes: list[str]) -> None:
+    np.save(folder / "ratings.npy", ratings)
+    reseal(folder, attributes=attributes)
+
+
+def test_ratings_are_loaded_and_a_missing_one_stays_missing(gold_pool):
+    ratings = np.arange(2.0 * N, dtype=np.float32).reshape(N, 2)
+    ratings[3, 1] = np.nan
+    with_ratings(gold_pool, ratings, ["truthful", "informative"])
+    pool, _ = load_pool(gold_pool)
+    assert pool.attributes == ("truthful", "informative")
+    np.testing.assert_array_equal(pool.ratings, ratings)
+
+
+@pytest.mark.parametrize(
+    ("ratings", "attributes"),
+    [
+        (np.zeros((N, 2)), ["one"]),
+        (np.zeros((N - 1, 1)), ["one"]),
+        (np.zeros(N), ["one"]),
+        (np.zeros((N, 0)), []),
+        (np.full((N, 1), np.inf), ["one"]),
+    ],
+)
+def test_faulty_ratings_are_refused(gold_pool, ratings, attributes):
+    with_ratings(gold_pool, ratings, attributes)
+    assert "ratings" in refusal(load_pool, gold_pool, who=gold_pool)
+
+
+def with_votes(folder: Path, **columns: list[float]) -> None:
+    for name, values in columns.items():
+        np.save(folder / f"vote_{name}.npy", np.array(values))
+    reseal(folder)
+
+
+def test_votes_keep_raters_apart(gold_pool):
+    with_votes(gold_pool, response=[0, 0, 1], rater=[0, 1, 1], value=[1.0, 0.0, 0.5])
+    votes = load_pool(gold_pool)[0].votes
+    assert votes.response.tolist() == [0, 0, 1]
+    assert votes.rater.tolist() == [0, 1, 1]
+    assert votes.value.tolist() == [1.0, 0.0, 0.5]
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"response": [0, 1], "rater": [0], "value": [1.0, 2.0]},
+        {"response": [0, N], "rater": [0, 0], "value": [1.0, 2.0]},
+        {"response": [0, -1], "rater": [0, 0], "value": [1.0, 2.0]},
+        {"response": [0, 1], "rater": [0, 0], "value": [1.0, np.nan]},
+    ],
+)
+def test_faulty_votes_are_refused(gold_pool, columns):
+    with_votes(gold_pool, **columns)
+    assert "votes" in refusal(load_pool, gold_pool, who=gold_pool)

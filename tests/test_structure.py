@@ -28,7 +28,7 @@ WRITTEN = [
 LAYERS = (
     {"errors", "arrays", "seeds", "version"},
     {"splits", "signature", "data", "method", "annotators", "pairing", "controls", "metrics", "statistics", "testing"},
-    {"pools", "tasks", "results", "worker"},
+    {"pools", "pool_files", "tasks", "results", "worker"},
     {"hookspecs", "plugins", "checks", "harness", "executors"},
     {"reports", "render", "scaffold"},
     {"bundles", "citation"},
@@ -53,7 +53,7 @@ class Import:
 
 def dependencies() -> set[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return {line.partition(">")[0].strip() for line in project["dependencies"]}
+    return {line.partition(">")[0].strip().replace("-", "_") for line in project["dependencies"]}
 
 
 def modules() -> dict[str, Path]:

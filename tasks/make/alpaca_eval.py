@@ -12,8 +12,8 @@ import embed_minilm
 import normalised
 import numpy as np
 import pandas as pd
-from pool_files import write_embeddings, write_folder
 
+from rmsuite.pool_files import write_embeddings, write_folder
 from rmsuite.splits import FRACTIONS, part_of
 
 SOURCE = "alpaca_eval"

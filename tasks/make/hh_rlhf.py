@@ -12,7 +12,8 @@ import embed_minilm
 import normalised
 import numpy as np
 import pandas as pd
-from pool_files import write_embeddings, write_folder
+
+from rmsuite.pool_files import write_embeddings, write_folder
 
 SOURCE = "hh_rlhf_test"
 CARD = {

@@ -1,4 +1,4 @@
-"""Write a pool and its embedding sets: columns as ``.npy``, cards as TOML, and no text of the source."""
+"""Write pools and their embedding sets: columns as ``.npy``, cards as TOML, and no text of the source."""
 
 from __future__ import annotations
 
@@ -47,12 +47,18 @@ def as_float16(embeddings: np.ndarray) -> tuple[np.ndarray, dict[str, float]]:
             do="store this embedding set as float32",
         )
     error = small.astype(np.float32) - embeddings
-    loss = np.linalg.norm(error) / max(np.linalg.norm(embeddings), 1e-12)
+    loss = float(np.linalg.norm(error)) / max(float(np.linalg.norm(embeddings)), 1e-12)
     return small, {"float16_relative_error": float(f"{loss:.3g}"), "float16_largest_value": float(np.abs(small).max())}
 
 
 def write_embeddings(pool: Path, embeddings: np.ndarray, card: Mapping[str, Any]) -> None:
     """Write one embedding set of a pool into its own folder, named by the base model."""
     small, loss = as_float16(embeddings)
-    facts = {**card, "dtype": "float16", "n_responses": small.shape[0], "n_features": small.shape[1], **loss}
+    facts: dict[str, Any] = {
+        **card,
+        "dtype": "float16",
+        "n_responses": small.shape[0],
+        "n_features": small.shape[1],
+        **loss,
+    }
     write_folder(pool / "embeddings" / str(card["base_model"]), "embeddings.toml", facts, {"embeddings": small})
