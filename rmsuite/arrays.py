@@ -128,6 +128,9 @@ def _within(array: np.ndarray, low: float, high: float, who: str, do: str) -> np
 def as_embeddings(embeddings: Any, n_features: int, *, who: str = "reward model") -> np.ndarray:
     """Return embeddings as a ``(n, n_features)`` float32 array; plugin authors call it first in ``reward``.
 
+    Embeddings of another type, float16 that are mapped from a file for instance, are copied whole; give some thousand
+    rows at a time where that is too much.
+
     Parameters
     ----------
     embeddings : array_like

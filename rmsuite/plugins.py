@@ -102,7 +102,12 @@ class Catalogue:
         """Return the method that ``name[key=value]`` names, with its parameters, and its plugin."""
         name, parameters = parse(text)
         plugin, method = self.owned(name)
-        return plugin, configure(method, parameters)
+        return plugin, configure(method, {key: self._canonical(value) for key, value in parameters.items()})
+
+    def _canonical(self, value: Any) -> Any:
+        # ensemble[base=bt-mlp[hidden=256]] is ensemble[base=bt-mlp] if 256 is the default: one setting has one label.
+        spelled = isinstance(value, str) and value.endswith("]") and value.partition("[")[0] in self.owners
+        return self.configured(value)[1].label if spelled else value
 
     def paths(self, hook: str) -> list[Path]:
         """Return the folders or files that a hook of the plugins names: tasks, results or references."""

@@ -15,9 +15,9 @@ from rmsuite_baselines import rmsuite_methods
 from rmsuite_baselines.active import Active, make_active
 from rmsuite_baselines.bt_linear import BradleyTerryLinear
 from rmsuite_baselines.mean_difference import MeanDifference
-from rmsuite_baselines.selection import RULES
+from rmsuite_baselines.selection import SELECTORS
 
-every_rule = pytest.mark.parametrize("rule", RULES)
+every_rule = pytest.mark.parametrize("rule", SELECTORS)
 
 
 def fitted(pairs: PreferencePairs, seed: int = 0, **parameters: object) -> Active:
@@ -61,7 +61,7 @@ def test_exactly_the_budget_is_labelled_and_no_pair_twice(rule, labels, rounds):
 def test_all_rules_start_from_the_same_random_share():
     """They meet on common random numbers."""
     pairs = testing.toy(n_prompts=60).pairs
-    shares = {tuple(fitted(pairs, rule=rule, labels=40).labelled[:8].tolist()) for rule in RULES}
+    shares = {tuple(fitted(pairs, rule=rule, labels=40).labelled[:8].tolist()) for rule in SELECTORS}
     assert len(shares) == 1
 
 
@@ -109,7 +109,7 @@ def test_the_base_sees_bought_labels_only(seen):
     assert ends[0] < ends[1] < ends[2] < ends[3]
 
 
-@pytest.mark.parametrize("rule", [name for name in RULES if not RULES[name].asks])
+@pytest.mark.parametrize("rule", [name for name in SELECTORS if not SELECTORS[name].asks])
 def test_rules_that_ask_for_no_rewards_cost_one_fit(seen, rule):
     fitted(testing.toy(n_prompts=60).pairs, rule=rule, labels=40)
     assert len(seen) == 1
@@ -133,7 +133,7 @@ def test_where_labels_are_free_of_noise_max_gap_is_worse_than_chance_and_d_optim
 def test_every_baseline_is_a_base_that_keeps_its_powers(method):
     toy = testing.toy(n_prompts=60)
     base = f"{method.name}[attributes=directions]" if method.name == "dmoerm" else method.name  # the pool shows none
-    model = fitted(toy.pairs, base=base, labels=60, rounds=2)
+    model = fitted(toy.pairs, base=base, rule="entropy", labels=60, rounds=2)
     assert np.isfinite(model.reward(toy.embeddings)).all()
     plain = method.make()
     assert states_probability(model) == states_probability(plain)
@@ -142,7 +142,18 @@ def test_every_baseline_is_a_base_that_keeps_its_powers(method):
 
 def test_a_base_that_lives_on_ratings_is_shown_none_and_does_not_apply():
     with pytest.raises(NotApplicable):
-        fitted(testing.toy(n_prompts=20).pairs, base="regression", labels=20)
+        fitted(testing.toy(n_prompts=20).pairs, base="regression", rule="random", labels=20)
+
+
+@every_rule
+@pytest.mark.parametrize("base", ["mean-difference", "clf-linear", "bt-linear"])
+def test_a_rule_of_probabilities_takes_no_base_that_states_none(rule, base):
+    """Before anything is fitted: a logit of a classifier is no log odds of a preference."""
+    if base != "bt-linear" and "d-optimal" in rule:
+        with pytest.raises(RmsuiteError, match=f"rule={rule}: expected a base that states probabilities.* base={base}"):
+            make_active(base=base, rule=rule)
+    else:
+        assert make_active(base=base, rule=rule).base == base
 
 
 def test_powers_are_those_of_the_base(monkeypatch):
@@ -156,7 +167,7 @@ def test_powers_are_those_of_the_base(monkeypatch):
     toy = testing.toy(n_prompts=20)
     for kind in (Sure, Both):
         monkeypatch.setattr("rmsuite.plugins.at_hand", lambda text, kind=kind: Configured(Method("spy", kind)))
-        model = fitted(toy.pairs, labels=20)
+        model = fitted(toy.pairs, rule="entropy", labels=20)
         np.testing.assert_array_equal(model.uncertainty(toy.embeddings), np.full(len(toy.embeddings), 0.5))
         assert states_probability(model) == (kind is Both)
     ends = np.arange(5), np.arange(5, 10)

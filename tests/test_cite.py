@@ -227,6 +227,12 @@ def test_the_bibliographies_parse_and_every_key_that_the_core_names_is_there():
     assert named <= set(core)
 
 
+def test_every_paper_that_the_baselines_name_has_an_entry():
+    folder = Path(rmsuite_baselines.__file__).parent
+    named = {key for file in folder.glob("*.py") for key in re.findall(r"arXiv:\d{4}\.\d{4,5}", file.read_text())}
+    assert named <= set(bibliography([CORE, folder / "references.bib"]))
+
+
 def test_every_bundled_pool_and_base_model_of_a_task_has_an_entry():
     data = bibliography([TASKS / "references.bib"])
     for task in tasks.read_book([TASKS]).tasks.values():

@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from rmsuite import testing
 from rmsuite.errors import RmsuiteError
-from rmsuite_baselines import clf_trees
+from rmsuite_baselines import networks
 from rmsuite_baselines.clf_trees import ClassifierTrees, labelled
 
 
@@ -71,7 +71,7 @@ def test_rewards_do_not_depend_on_threads_or_on_rows_at_a_time(monkeypatch):
     toy = testing.toy(n_prompts=40)
     with threadpool_limits(2):
         whole = fitted(toy.pairs).reward(toy.embeddings)
-    monkeypatch.setattr(clf_trees, "ROWS", 7)
+    monkeypatch.setattr(networks, "ROWS", 7)
     with threadpool_limits(1):
         np.testing.assert_array_equal(fitted(toy.pairs).reward(toy.embeddings), whole)
 
@@ -94,3 +94,12 @@ def test_the_largest_float16_numbers_give_finite_rewards():
 def test_parameters_out_of_range_are_refused(name, value):
     with pytest.raises(RmsuiteError, match=name):
         ClassifierTrees(**{name: value})
+
+
+@pytest.mark.parametrize("n_pairs", [4, 40, 99])
+def test_few_pairs_are_parted_all_the_same(n_pairs):
+    """By a least number of points a leaf, they would give one reward for all."""
+    toy = testing.toy(n_prompts=60)
+    pairs = replace(toy.pairs, chosen=toy.pairs.chosen[:n_pairs], rejected=toy.pairs.rejected[:n_pairs])
+    pairs = replace(pairs, prompt=toy.pairs.prompt[:n_pairs], category=toy.pairs.category[:n_pairs])
+    assert len(np.unique(fitted(pairs).reward(toy.embeddings))) > 1

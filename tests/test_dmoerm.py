@@ -18,11 +18,12 @@ from rmsuite.data import AttributePairs, PreferencePairs
 from rmsuite.errors import NotApplicable, RmsuiteError
 from rmsuite_baselines import experts
 from rmsuite_baselines.adapters import Adapter, Aggregator, hidden_states
-from rmsuite_baselines.capabilities import Directions, judged, of_category, split
+from rmsuite_baselines.capabilities import Directions
 from rmsuite_baselines.dmoerm import DMoERM
 from rmsuite_baselines.networks import forward, initial
 from rmsuite_baselines.router import Groups, Labelled, Responses, Router, cross_entropy
 from rmsuite_baselines.scaling import Scaling, Standardised
+from rmsuite_baselines.subsets import of_attribute, of_category, split
 
 SMALL = {"hidden": 32, "epochs": 8}  # for tests of what is done, not of how well
 ROUTED = {"hidden": 32, "learning_rate": 3e-3, "capability_phase": False}  # enough for a router to learn
@@ -300,7 +301,7 @@ def test_inconsistent_attribute_pairs_are_not_looked_at():
     assert not all(one.consistent.all() for one in toy.pairs.attributes)
     plain, other = (fitted(pairs, **SMALL) for pairs in (toy.pairs, with_attributes(toy.pairs, poisoned)))
     np.testing.assert_array_equal(other.reward(toy.embeddings), plain.reward(toy.embeddings))
-    assert len(judged(toy.pairs, "early-features")) == toy.pairs.attributes[0].consistent.sum()
+    assert len(of_attribute(toy.pairs, "early-features")) == toy.pairs.attributes[0].consistent.sum()
 
 
 def test_each_category_has_its_own_rewards_origin():

@@ -368,3 +368,17 @@ def test_it_runs_over_a_method_of_a_plugin_file_in_a_worker_process(tmp_path, to
     with np.load(next(record.parent.glob("0-*.npz"))) as arrays:
         assert (arrays["uncertainty"] > 0).any()
         assert "probability" not in arrays
+
+
+@pytest.mark.parametrize(
+    ("written", "label"),
+    [
+        ("ensemble[base=bt-mlp[hidden=256]]", "ensemble"),
+        ("ensemble[base=clf-mlp[hidden=256]]", "ensemble[base=clf-mlp]"),
+        ("ensemble[base=bt-mlp[epochs=9, dropout=0]]", "ensemble[base='bt-mlp[epochs=9]']"),
+        ("active[base=ensemble[base=bt-mlp[hidden=256],members=3]]", "active[base='ensemble[members=3]']"),
+    ],
+)
+def test_defaults_of_a_base_are_left_out_of_the_label(written, label):
+    """One setting, one row of a table; and the label names the same setting again."""
+    assert plugins.at_hand(written).label == label == plugins.at_hand(label).label

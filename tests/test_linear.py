@@ -1,6 +1,6 @@
 """Linear methods against scikit-learn and choix, their derivatives by finite differences, and rows read in blocks.
 
-bt-linear, clf-linear and whoever else takes ``logistic.optimum`` as exact rely on it.
+bt-linear, clf-linear and whoever else takes ``Logistic.optimum`` as exact rely on it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from rmsuite.errors import RmsuiteError
 from rmsuite_baselines import logistic, rows
 from rmsuite_baselines.bt_linear import BradleyTerryLinear, differences
 from rmsuite_baselines.clf_linear import ClassifierLinear, labels
-from rmsuite_baselines.logistic import Logistic, Margins, optimum
+from rmsuite_baselines.logistic import Logistic, Margins
 from rmsuite_baselines.rows import Rows
 from rmsuite_baselines.scaling import Scaling
 
@@ -27,6 +27,10 @@ N_RESPONSES, N_PAIRS, N_FEATURES = 90, 300, 7
 
 def held(matrix: np.ndarray) -> Rows:
     return Rows(matrix, matrix.shape[1], "float64")
+
+
+def optimum(rows: Rows, margins: Margins, penalty: float, start: np.ndarray | None = None) -> np.ndarray:
+    return Logistic(rows, margins).optimum(penalty, np.zeros(rows.n_features) if start is None else start)
 
 
 def noisy() -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -176,3 +176,15 @@ def test_one_or_two_rated_responses_give_finite_rewards(head, n):
 def test_parameters_out_of_range_are_refused(wrong):
     with pytest.raises(RmsuiteError, match=rf"parameter (number of )?{next(iter(wrong))}: expected"):
         Regression(**wrong)
+
+
+@pytest.mark.parametrize("wrong", [{"together": 8}, {"steps": 1000}, {"steps": 2, "together": 15}])
+def test_a_grid_that_cannot_be_searched_is_refused(wrong):
+    with pytest.raises(RmsuiteError, match=r"parameter together at steps=\d+: expected a number from 1 to"):
+        Regression(**wrong)
+
+
+def test_an_attribute_that_nobody_rates_is_refused_as_negative():
+    """A typing error would turn the sign of a weight."""
+    with pytest.raises(RmsuiteError, match=r"parameter negative: expected rated attributes .*got lenght"):
+        fitted(negative=("verbosity", "lenght"))

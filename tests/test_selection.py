@@ -9,10 +9,10 @@ import pytest
 from differences import slopes
 from scipy.special import expit
 
-from rmsuite_baselines.selection import RIDGE, RULES, Pool, fisher, informativeness
+from rmsuite_baselines.selection import RIDGE, SELECTORS, Pool, fisher, informativeness
 
 N_RESPONSES, N_PAIRS, N_FEATURES = 40, 60, 5
-every_rule = pytest.mark.parametrize("name", RULES)
+every_rule = pytest.mark.parametrize("name", SELECTORS)
 
 
 def pool(seed: int = 0, n_labelled: int = 12, n_features: int = N_FEATURES, **changes: object) -> Pool:
@@ -25,7 +25,7 @@ def pool(seed: int = 0, n_labelled: int = 12, n_features: int = N_FEATURES, **ch
 
 
 def chosen(name: str, of: Pool, budget: int = 10, seed: int = 0) -> list[int]:
-    return RULES[name].select(of, budget, np.random.default_rng(seed)).tolist()
+    return SELECTORS[name].select(of, budget, np.random.default_rng(seed)).tolist()
 
 
 def by_hand(of: Pool, past: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -69,7 +69,7 @@ def test_without_a_past_the_past_tells_nothing():
 def test_blocks_of_pairs_add_up(monkeypatch):
     of = pool()
     whole = fisher(of, of.candidates), informativeness(of, of.candidates, np.eye(N_FEATURES))
-    monkeypatch.setattr("rmsuite_baselines.selection.BLOCK", 7)
+    monkeypatch.setattr("rmsuite_baselines.selection.PAIRS", 7)
     np.testing.assert_allclose(fisher(of, of.candidates), whole[0], rtol=1e-12)
     np.testing.assert_allclose(informativeness(of, of.candidates, np.eye(N_FEATURES)), whole[1], rtol=1e-12)
 
@@ -123,7 +123,7 @@ def test_the_random_rule_is_uniform():
     """Each candidate is taken with the same probability; the bound is five standard errors of the rarest count."""
     of = pool()
     rng = np.random.default_rng(0)
-    counts = sum(np.bincount(RULES["random"].select(of, 10, rng), minlength=N_PAIRS) for _ in range(4000))
+    counts = sum(np.bincount(SELECTORS["random"].select(of, 10, rng), minlength=N_PAIRS) for _ in range(4000))
     share = 10 / len(of.candidates)
     assert not counts[of.labelled].any()
     deviation = np.abs(counts[of.candidates] - 4000 * share)
@@ -159,7 +159,7 @@ def test_which_response_comes_first_and_the_sign_of_rewards_tell_nothing(name):
 def test_rules_that_ask_for_no_rewards_need_none(name):
     of = pool()
     without = replace(of, rewards=None)
-    if RULES[name].asks:
+    if SELECTORS[name].asks:
         with pytest.raises(AssertionError):
             chosen(name, without)
     else:

@@ -3,40 +3,41 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Self
+from functools import wraps
+from typing import Any, Self
 
 import numpy as np
 
-import rmsuite
-from rmsuite import PreferencePairs, plugins
+from rmsuite import PreferencePairs, RmsuiteError, plugins
 from rmsuite.method import RewardModel, states_probability, states_uncertainty
 from rmsuite_baselines.parameters import choice, text, whole
-from rmsuite_baselines.scaling import Scaling, Standardised
-from rmsuite_baselines.selection import RULES, Pool
+from rmsuite_baselines.scaling import Scaling, Standardised, of_width
+from rmsuite_baselines.selection import SELECTORS, Pool
+from rmsuite_baselines.subsets import taken
 
 VALIDATION_SHARE = 4  # so many training labels for one of validation
 
 
 @dataclass
 class Active:
-    """Annotate some of the training pairs, chosen in rounds, and fit a base on these (arXiv:2502.04354, Algorithm 1).
+    """Annotate some of the training pairs, chosen in rounds, and fit a base on these (arXiv:2502.04354).
 
     The training pairs are a pool whose labels are hidden. A first share is drawn at random; then, round by round, the
     base is fitted on what is labelled, a rule (see ``selection``) chooses among the rest, and their labels are shown.
     The base sees the embeddings of the whole pool, the labels of the chosen pairs alone, and for every four of those
     the label of one random validation pair: what stops or tunes the base is bought too, on top of ``labels``. It sees
-    no attributes and no ratings. The paper draws new candidate prompts each round; here all the pool is candidate.
+    no attributes and no ratings. Its released code draws 500 prompts a round for candidates; here all the pool is.
 
-    Rules of probabilities mean rewards whose differences are log odds, as those of Bradley-Terry bases are. No rule
-    need be better than chance where some responses are unlike all others, which they like to choose: compare with
-    ``random``.
+    The D-optimal rules ask for probabilities: differences of rewards are to be log odds, as those of Bradley-Terry
+    bases are, and a base that states no probabilities is refused. No rule need be better than chance where some
+    responses are unlike all others, which they like to choose: compare with ``random``.
 
     Parameters
     ----------
     base : str
         A method of this or any plugin, with its parameters.
     rule : str
-        One of ``selection.RULES``.
+        One of ``selection.SELECTORS``.
     labels : int
         Pairs to annotate; all, where there are fewer.
     rounds : int
@@ -61,12 +62,20 @@ class Active:
         Raises
         ------
         RmsuiteError
-            With the parameter's name.
+            With the parameter's name, or with the rule's if the base cannot give it what it asks for.
         """
-        choice("rule", self.rule, tuple(RULES))
+        choice("rule", self.rule, tuple(SELECTORS))
         whole("labels", self.labels)
         whole("rounds", self.rounds)
         self._configured = plugins.at_hand(text("base", self.base))
+        if SELECTORS[self.rule].odds and not states_probability(self.made()):
+            expected = "a base that states probabilities, so that its rewards are log odds (bt-linear, bt-mlp)"
+            do = "choose such a base, or a rule that asks for no probabilities: entropy, max-gap, coreset, random"
+            raise RmsuiteError(who=f"rule={self.rule}", expected=expected, got=f"base={self.base}", do=do)
+
+    def made(self) -> RewardModel:
+        """Return a fresh base."""
+        return self._configured.make()
 
     def fit(self, pairs: PreferencePairs, *, rng: np.random.Generator) -> Self:
         """Annotate, then fit the base on all that is labelled."""
@@ -78,7 +87,7 @@ class Active:
         return self
 
     def _annotated(self, pairs: PreferencePairs, rng: np.random.Generator) -> np.ndarray:
-        labelled, rule = rng.permutation(len(pairs)), RULES[self.rule]
+        labelled, rule = rng.permutation(len(pairs)), SELECTORS[self.rule]
         first, *further = _shares(min(self.labels, len(pairs)), self.rounds)
         if first + sum(further) == len(pairs):
             return labelled
@@ -96,7 +105,7 @@ class Active:
         ends = np.sort([pairs.chosen, pairs.rejected], axis=0)
         mask = np.zeros(len(pairs), dtype=bool)
         mask[labelled] = True
-        asks = RULES[self.rule].asks
+        asks = SELECTORS[self.rule].asks
         rewards = self._fitted(pairs, labelled, rng).reward(pairs.embeddings) if asks else None
         return Pool(features, ends[0], ends[1], mask, rewards)
 
@@ -104,11 +113,11 @@ class Active:
         held = pairs.validation
         if held is not None:
             held = _part(held, self._held[: -(-len(labelled) // VALIDATION_SHARE)], None)
-        return self._configured.make().fit(_part(pairs, labelled, held), rng=rng)
+        return self.made().fit(_part(pairs, labelled, held), rng=rng)
 
     def reward(self, embeddings: np.ndarray) -> np.ndarray:
         """Return the rewards of the base; ``(n, n_features) -> (n,)``."""
-        return self.model.reward(rmsuite.as_embeddings(embeddings, self.n_features, who=self.who))
+        return self.model.reward(of_width(embeddings, self.n_features, self.who))
 
 
 class _Probable(Active):
@@ -133,14 +142,12 @@ class _Both(_Probable, _Uncertain):
     """With a base that states both."""
 
 
-def make_active(
-    base: str = Active.base, rule: str = Active.rule, labels: int = Active.labels, rounds: int = Active.rounds
-) -> Active:
+@wraps(Active, updated=())
+def make_active(*given: Any, **parameters: Any) -> Active:
     """Return an active method that offers what its base does."""
-    made = Active(base, rule, labels, rounds)
-    model = made._configured.make()
+    base = Active(*given, **parameters).made()
     kinds = {(False, False): Active, (True, False): _Probable, (False, True): _Uncertain, (True, True): _Both}
-    return kinds[states_probability(model), states_uncertainty(model)](base, rule, labels, rounds)
+    return kinds[states_probability(base), states_uncertainty(base)](*given, **parameters)
 
 
 def _shares(total: int, rounds: int) -> list[int]:
@@ -151,7 +158,6 @@ def _shares(total: int, rounds: int) -> list[int]:
 
 def _part(pairs: PreferencePairs, which: np.ndarray, validation: PreferencePairs | None) -> PreferencePairs:
     """Return some of the pairs, in their own order, with all embeddings, and without what else tells of quality."""
-    which = np.sort(which)
-    columns = {name: getattr(pairs, name)[which] for name in ("chosen", "rejected", "category")}
-    prompt = np.unique(pairs.prompt[which], return_inverse=True)[1]
-    return replace(pairs, **columns, prompt=prompt, validation=validation, attributes=(), ratings=None)
+    part = taken(pairs, np.sort(which))
+    prompt = np.unique(part.prompt, return_inverse=True)[1]
+    return replace(part, prompt=prompt, validation=validation, attributes=(), ratings=None)

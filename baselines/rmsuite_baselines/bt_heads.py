@@ -20,8 +20,8 @@ from rmsuite_baselines.scaling import Scaling
 class BradleyTerryHeads(Members, BradleyTerryMLP):
     """An ensemble of linear heads that share their hidden layers, at about the cost of one network (arXiv:2401.16635).
 
-    The paper's heads differ in their initialisation. Heads on one trunk that are trained on the same pairs soon agree;
-    here each also weighs the training prompts in its own way, by draws from the exponential distribution with mean 1
+    Heads on one trunk that differ in their initial weights only, and are trained on the same pairs, soon agree; here
+    each also weighs the training prompts in its own way, by draws from the exponential distribution with mean 1
     (the Bayesian bootstrap): unlike in a bootstrap or a subset, no head is left without pairs, however few there are.
     The loss is the sum over heads. Rewards of each head are moved to mean 0 over the training responses, as heads share
     the unit, the logit, and no origin.

@@ -8,20 +8,19 @@ from typing import ClassVar, Self
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-import rmsuite
 from rmsuite import PreferencePairs
+from rmsuite_baselines.networks import in_blocks
 from rmsuite_baselines.parameters import number, whole
-from rmsuite_baselines.scaling import Scaling
-
-ROWS = 8192  # of one prediction, to bound the memory
+from rmsuite_baselines.scaling import Scaling, of_width
 
 
 @dataclass
 class ClassifierTrees:
     """Chosen responses are class 1, rejected ones class 0; the reward is the log-odds (arXiv:2411.04991).
 
-    The paper boosts with LightGBM; this is scikit-learn's histogram boosting, which grows the same kind of trees. A
-    response is a point in each of its pairs. Trees know order only, so that nothing is standardised.
+    By what is reported of the paper, its trees are LightGBM's; these are of the same kind, by scikit-learn's histogram
+    boosting. A response is a point in each of its pairs; trees are grown on all points at once, which are held in
+    memory, in float32. Trees know order only, so that nothing is standardised.
 
     Parameters
     ----------
@@ -32,7 +31,7 @@ class ClassifierTrees:
     leaves : int
         At most so many a tree.
     least : int
-        Points in a leaf, at least.
+        Points in a leaf, at least; a quarter of the number of pairs, where that is less, so that few can be parted.
     patience : int
         Trees without a better validation loss before no more are grown; without validation pairs all are.
     """
@@ -60,7 +59,7 @@ class ClassifierTrees:
             learning_rate=self.learning_rate,
             max_iter=self.trees,
             max_leaf_nodes=self.leaves,
-            min_samples_leaf=self.least,
+            min_samples_leaf=min(self.least, max(len(pairs) // 4, 1)),
             early_stopping=bool(pairs.validation),
             n_iter_no_change=self.patience,
             random_state=int(rng.integers(2**31)),
@@ -72,13 +71,11 @@ class ClassifierTrees:
 
     def reward(self, embeddings: np.ndarray) -> np.ndarray:
         """Return the log-odds; ``(n, n_features) -> (n,)``."""
-        given = rmsuite.as_embeddings(embeddings, self.n_features, who=self.who)
-        starts = range(0, max(len(given), 1), ROWS)
         with threadpool_limits(1, user_api="openmp"):
-            return np.concatenate([self._log_odds(given[start : start + ROWS]) for start in starts])
+            return in_blocks(self._log_odds, of_width(embeddings, self.n_features, self.who))
 
     def _log_odds(self, rows: np.ndarray) -> np.ndarray:
-        return np.asarray(self.model.decision_function(rows)) if len(rows) else np.zeros(0)
+        return np.asarray(self.model.decision_function(rows.astype(np.float32))) if len(rows) else np.zeros(0)
 
 
 def labelled(pairs: PreferencePairs) -> tuple[np.ndarray, np.ndarray]:

@@ -9,12 +9,12 @@ import numpy as np
 
 from rmsuite import NotApplicable, PreferencePairs, RmsuiteError
 from rmsuite_baselines.bradley_terry import BradleyTerry
-from rmsuite_baselines.capabilities import judged
 from rmsuite_baselines.experts import Phases
 from rmsuite_baselines.networks import Schedule, in_blocks, initial
 from rmsuite_baselines.parameters import choice, flag, number, whole, widths
 from rmsuite_baselines.router import Groups, Labelled, Router
 from rmsuite_baselines.scaling import Scaling, Standardised
+from rmsuite_baselines.subsets import of_attribute
 
 NO_ATTRIBUTES = (
     "dmoerm trains its experts on pairs judged by attribute, and no consistent ones are given; "
@@ -34,10 +34,11 @@ class DMoERM(BradleyTerry):
     phases stop early on the validation pairs of the category. Attribute pairs of the last phase's prompts are left
     out of the second: experts have not seen what they are joined on.
 
-    Here embeddings are frozen, so that adapters act on the trunk of the reward head, not on the language model. The
+    Here embeddings are frozen, so that adapters act on the trunk of the reward head, not on the language model, and
+    have no dropout. There the request is routed; here each response is, as its embedding is all that is given. The
     released code builds router and reward model with random weights, trains no value head of the second phase (they
     are not registered), applies softmax twice in the router's loss and trains on the 30 % of the data that it calls the
-    validation share; the paper's description is followed instead.
+    validation share: the three phases are its own, these four are not followed.
 
     Bradley-Terry rewards have no origin, and two responses to one prompt may be routed apart: the mean reward of each
     category's training responses is set to zero. Categories with fewer than ``least`` pairs share one group of
@@ -123,7 +124,7 @@ class DMoERM(BradleyTerry):
     def fit(self, pairs: PreferencePairs, *, rng: np.random.Generator) -> Self:
         """Train the router and the experts of each group; print how well the router does."""
         needs_labels = self.capability_phase and self.attributes == "given"
-        if needs_labels and not any(len(judged(pairs, one.name)) for one in pairs.attributes):
+        if needs_labels and not any(len(of_attribute(pairs, one.name)) for one in pairs.attributes):
             raise NotApplicable(NO_ATTRIBUTES)
         self.scaling = Scaling.of(pairs.embeddings)
         self.groups = Groups.of(pairs, self.least) if self.routing == "learned" else Groups.one()

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Self
+from functools import wraps
+from typing import Any, Self
 
 import numpy as np
 
-import rmsuite
 from rmsuite import PreferencePairs, RewardModel, RmsuiteError, plugins
 from rmsuite.arrays import as_probability, as_rewards
 from rmsuite.method import states_probability
 from rmsuite_baselines.members import Members, Rule
 from rmsuite_baselines.mlp import RewardMLP, fit_together
 from rmsuite_baselines.parameters import choice, text, whole
-from rmsuite_baselines.subsets import judged, of_features, of_prompts
+from rmsuite_baselines.scaling import of_width
+from rmsuite_baselines.subsets import of_features, of_prompts, records
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,9 +62,9 @@ class Ensemble(Members):
     vary : {"seed", "initialisation", "data", "features"}
         Each member has random numbers of its own. With ``seed`` it has the same data, as in the paper, and differs in
         initialisation and order: a method that draws nothing then gives equal members. With ``initialisation`` networks
-        share the order too. With ``data`` it learns from a random four fifths of the prompts
-        (arXiv:2502.04357); it is stopped by the validation pairs of the task, and only where there are none, by the
-        other fifth, as it always is there. With ``features`` it sees a random half of the features.
+        share the order too. With ``data`` it learns from a random four fifths of the prompts, as in the code that the
+        group of arXiv:2502.04357 released; it is stopped by the validation pairs of the task, and only where there are
+        none, by the other fifth, as it always is there. With ``features`` it sees a random half of the features.
     """
 
     base: str = "bt-mlp"
@@ -111,14 +112,9 @@ class Ensemble(Members):
         rewards = as_rewards(model.reward(given.embeddings), len(given.embeddings), who=repr(self.base))
         return Member(model, features, float(rewards.mean()), 1.0 if states_probability(model) else _spread(rewards))
 
-    def _checked(self, embeddings: np.ndarray) -> np.ndarray:
-        if embeddings.ndim != 2 or embeddings.shape[1] != self.n_features:
-            rmsuite.as_embeddings(embeddings, self.n_features, who="ensemble")
-        return embeddings
-
     def member_rewards(self, embeddings: np.ndarray) -> np.ndarray:
         """Return the rewards of each member, on one scale with one origin; ``(n, n_features) -> (n_members, n)``."""
-        embeddings = self._checked(embeddings)
+        embeddings = of_width(embeddings, self.n_features, "ensemble")
         return np.stack([member.reward(embeddings, repr(self.base)) for member in self.fitted])
 
 
@@ -127,7 +123,7 @@ class StatingEnsemble(Ensemble):
 
     def probability(self, embeddings: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """Return P(first preferred) for pairs of rows of ``embeddings``, ``(n_pairs,)``."""
-        embeddings, stated = self._checked(embeddings), []
+        embeddings, stated = of_width(embeddings, self.n_features, "ensemble"), []
         for member in self.fitted:
             assert states_probability(member.model)
             given = member.model.probability(member.shown(embeddings), first, second)
@@ -135,12 +131,12 @@ class StatingEnsemble(Ensemble):
         return np.asarray(np.mean(stated, axis=0))
 
 
-def ensemble(
-    base: str = "bt-mlp", members: int = 5, rule: str = "mean", weight: float = 0.5, vary: str = "seed"
-) -> Ensemble:
+@wraps(Ensemble, updated=())
+def ensemble(*given: Any, **parameters: Any) -> Ensemble:
     """Return an ensemble that states probabilities exactly if its base does; see ``Ensemble`` for the parameters."""
-    kind = StatingEnsemble if states_probability(plugins.at_hand(text("base", base)).make()) else Ensemble
-    return kind(base, members, rule, weight, vary)
+    made = Ensemble(*given, **parameters)
+    states = states_probability(plugins.at_hand(made.base).make())
+    return StatingEnsemble(*given, **parameters) if states else made
 
 
 def _half(n_features: int, rng: np.random.Generator) -> np.ndarray:
@@ -149,7 +145,7 @@ def _half(n_features: int, rng: np.random.Generator) -> np.ndarray:
 
 def _four_fifths(pairs: PreferencePairs, rng: np.random.Generator) -> PreferencePairs:
     prompts = rng.permutation(np.unique(pairs.prompt))
-    n_prompts = max(int(part.prompt.max(initial=-1)) for part in judged(pairs)) + 1
+    n_prompts = max(int(part.prompt.max(initial=-1)) for part in records(pairs)) + 1
     rest = np.isin(np.arange(n_prompts), prompts[: len(prompts) // 5])
     learnt = of_prompts(pairs, np.logical_not(rest))
     return replace(learnt, validation=pairs.validation or of_prompts(pairs, rest) or None)

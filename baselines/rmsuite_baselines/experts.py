@@ -8,10 +8,11 @@ import numpy as np
 
 from rmsuite import PreferencePairs
 from rmsuite_baselines.adapters import Adapter, Aggregator, hidden_states
-from rmsuite_baselines.capabilities import Directions, Embedded, judged, split
+from rmsuite_baselines.capabilities import Directions, Embedded
 from rmsuite_baselines.losses import PairLoss
 from rmsuite_baselines.networks import Layers, Schedule, forward, in_blocks, initial, rewards_of, train, train_run
 from rmsuite_baselines.scaling import Standardised
+from rmsuite_baselines.subsets import of_attribute, split
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +75,7 @@ class Phases:
         if self.directions:
             found = Directions.of(early, self.embedded(early), self.directions, rng)
             early = found.label(early, self.embedded)
-        labelled = [judged(early, name) for name in dict.fromkeys(one.name for one in early.attributes)]
+        labelled = [of_attribute(early, name) for name in dict.fromkeys(one.name for one in early.attributes)]
         return [labels for labels in labelled if len(labels)]
 
     def _expert(self, base: Layers, labels: PreferencePairs, rng: np.random.Generator) -> Layers:

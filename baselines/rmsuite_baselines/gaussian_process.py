@@ -64,6 +64,7 @@ def median_distance(embeddings: Standardised, rng: np.random.Generator) -> float
 class GaussianProcess(LaplaceReward):
     """Rewards are a Gaussian process (Chu and Ghahramani 2005) with an RBF kernel, pairs are Bradley-Terry.
 
+    There the probability of a preference is the normal distribution function of the difference; here it is the sigmoid.
     The kernel is that of random Fourier features of the standardised embeddings, so that the process is linear in
     ``features`` and a fit takes time in proportion to the number of pairs. The reward is the most probable one. Far
     from all training responses a reward returns to the prior: mean 0, deviation ``1 / sqrt(precision)``; few

@@ -101,7 +101,7 @@ class Logistic:
     def optimum(self, penalty: float, start: np.ndarray) -> np.ndarray:
         """Return the minimiser of the objective, ``(n_features,)``."""
         weights, rewards = start.astype(np.float64), self.rows.times(start)
-        directions = Directions(self.curvature, penalty)
+        directions = LBFGS(self.curvature, penalty)
         gradient = self.gradient(weights, rewards, penalty)
         for _ in range(STEPS):
             direction = directions(gradient)
@@ -137,8 +137,8 @@ class Logistic:
         return scale
 
 
-class Directions:
-    """L-BFGS directions of descent, whose first guess of the curvature is given (Nocedal 1980)."""
+class LBFGS:
+    """Directions of descent, whose first guess of the curvature is given (Nocedal 1980)."""
 
     def __init__(self, curvature: np.ndarray, penalty: float) -> None:
         size = len(curvature)
@@ -161,8 +161,3 @@ class Directions:
         for (step, change, inverse), share in zip(self._memory, reversed(shares), strict=True):
             direction = direction + (share - inverse * float(change @ direction)) * step
         return direction
-
-
-def optimum(rows: Rows, margins: Margins, penalty: float, start: np.ndarray | None = None) -> np.ndarray:
-    """Return the weights of least weighted mean of -log sigmoid(margin) plus penalty / 2 |w|^2, ``(n_features,)``."""
-    return Logistic(rows, margins).optimum(penalty, np.zeros(rows.n_features) if start is None else start)

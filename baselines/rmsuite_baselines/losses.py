@@ -35,7 +35,8 @@ class PairLoss:
         logistic kind only.
     centring : float
         Weight of the squared mean, over the pairs of a batch, of chosen plus rejected reward: a batch is to sum to
-        zero (arXiv:2505.07271; that penalises the sum, which grows with the batch).
+        zero (arXiv:2505.07271; its released code squares the mean over the responses of a batch, with a weight that
+        is multiplied by the number of pairs: a quarter of that product is the weight here).
 
     Raises
     ------
@@ -50,8 +51,9 @@ class PairLoss:
 
     def __post_init__(self) -> None:
         hinge = choice("loss", self.kind, ("logistic", "hinge")) == "hinge"
-        number("margin", self.margin, 1e-6 if hinge else 0, 1e6)
-        number("smoothing", self.smoothing, 0, 0 if hinge else 0.5)
+        of = " of the hinge" if hinge else ""
+        number(f"margin{of}", self.margin, 1e-6 if hinge else 0, 1e6)
+        number(f"smoothing{of}", self.smoothing, 0, 0 if hinge else 0.5)
         number("centring", self.centring, 0, 1e6)
 
     def __call__(

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
 
 from rmsuite import PreferencePairs
 from rmsuite_baselines import ridge
-from rmsuite_baselines.networks import Layers, Schedule, backward, descend, forward, initial, rewards_of
+from rmsuite_baselines.networks import Layers, Schedule, backward, descend, forward, in_blocks, initial, rewards_of
 from rmsuite_baselines.scaling import Scaling
 
 
 @dataclass(frozen=True, eq=False)
 class Rated:
-    """Responses that have a rating: embeddings as given, and ratings, ``(n, n_attributes)``, NaN where missing."""
+    """Responses that have a rating: their ``rows`` of ``embeddings``, ``(n,)``, and the ratings, NaN where missing.
+
+    ``values`` is ``(n, n_attributes)``.
+    """
 
     embeddings: np.ndarray
+    rows: np.ndarray
     values: np.ndarray
 
     @classmethod
@@ -25,8 +29,12 @@ class Rated:
         """Return them, or None if there are none."""
         if pairs is None or pairs.ratings is None:
             return None
-        some = np.isfinite(pairs.ratings.values).any(axis=1)
-        return cls(pairs.embeddings[some], pairs.ratings.values[some].astype(np.float64)) if some.any() else None
+        rows = np.flatnonzero(np.isfinite(pairs.ratings.values).any(axis=1))
+        return cls(pairs.embeddings, rows, pairs.ratings.values[rows].astype(np.float64)) if len(rows) else None
+
+    def known(self, attribute: int, scaling: Scaling, who: str) -> ridge.Known:
+        """Return the responses that have the rating of one attribute, given by its place."""
+        return ridge.Known.of(scaling.lazily(self.embeddings, who), self.rows, self.values[:, attribute])
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,17 +48,15 @@ class LinearHead:
     @classmethod
     def fit(cls, rated: Rated, held: Rated | None, scaling: Scaling, penalties: tuple[float, ...], who: str) -> Self:
         """Fit each attribute on the responses that have its rating."""
-        path = np.sort(penalties)[::-1]
-        scaled, fits = scaling(rated.embeddings, who), []
-        held_scaled = scaled[:0] if held is None else scaling(held.embeddings, who)
-        for place, targets in enumerate(rated.values.T):
-            held_targets = np.empty(0) if held is None else held.values[:, place]
-            fits.append(ridge.fit(scaled, targets, path, (held_scaled, held_targets)))
+        path, fits = np.sort(penalties)[::-1], []
+        held = held or replace(rated, rows=rated.rows[:0], values=rated.values[:0])
+        for place in range(rated.values.shape[1]):
+            fits.append(ridge.fit(rated.known(place, scaling, who), held.known(place, scaling, who), path))
         return cls(scaling, np.stack([weights for weights, _ in fits], axis=1), np.array([one for _, one in fits]))
 
     def __call__(self, embeddings: np.ndarray, who: str) -> np.ndarray:
         """Return predicted ratings, ``(n, n_attributes)``."""
-        return np.asarray(self.scaling(embeddings, who) @ self.weights + self.constants)
+        return in_blocks(lambda rows: rows @ self.weights, self.scaling.lazily(embeddings, who)) + self.constants
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,15 +86,16 @@ class NetworkHead:
         layers = initial([len(scaling.mean), *hidden], rng, len(mean))
 
         def gradients(batch: np.ndarray) -> Layers:
-            outputs, inputs = forward(layers, rows[batch])
+            outputs, inputs = forward(layers, rows[rated.rows[batch]])
             return backward(layers, inputs, squared_error(outputs, targets[batch])[1])
 
         def validation_loss() -> float:
             assert held is not None
-            outputs = rewards_of(layers, scaling.lazily(held.embeddings, who))
+            held_rows = scaling.lazily(held.embeddings, who)
+            outputs = in_blocks(lambda some: forward(layers, held_rows[some])[0], held.rows)
             return squared_error(outputs, (held.values - mean) / deviation)[0]
 
-        descend(layers, schedule, np.arange(len(rows)), gradients, validation_loss if held else None, rng)
+        descend(layers, schedule, np.arange(len(targets)), gradients, validation_loss if held else None, rng)
         return cls(scaling, layers, mean, deviation)
 
     def __call__(self, embeddings: np.ndarray, who: str) -> np.ndarray:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import log
 from typing import ClassVar, Self
 
 import numpy as np
 
-from rmsuite import NotApplicable, PreferencePairs
+from rmsuite import NotApplicable, PreferencePairs, RmsuiteError
 from rmsuite_baselines.merging import best_levels
 from rmsuite_baselines.networks import Schedule
-from rmsuite_baselines.parameters import choice, numbers, text, whole, widths
+from rmsuite_baselines.parameters import choice, number, numbers, text, whole, widths
 from rmsuite_baselines.rating_heads import LinearHead, NetworkHead, Rated
 from rmsuite_baselines.scaling import Scaling
+
+POINTS = 1e7  # of the grid of weights, at most: the search visits them all
 
 
 @dataclass
@@ -31,9 +34,9 @@ class Regression:
         Of the ridge, on the scale of the mean squared error; for each attribute that of the least validation error (the
         largest where no validation response is rated).
     steps : int
-        Grid points of a weight, 0 left out.
+        Grid points of a weight, 0 left out; with ``together`` attributes, at most ten million points.
     negative : tuple of str
-        Attributes of which less is better; their weights are 0 or below.
+        Attributes of which less is better; their weights are 0 or below. All must be rated, but for verbosity.
     together : int
         Up to so many attributes the whole grid is searched, else windows of so many: see ``merging.best_levels``.
         Five attributes are four million points: some seconds for a thousand validation pairs.
@@ -68,7 +71,7 @@ class Regression:
         for name in self.negative if isinstance(self.negative, tuple | list) else [None]:
             text("negative", name)
         whole("steps", self.steps)
-        whole("together", self.together)
+        number(f"together at steps={self.steps}", whole("together", self.together), 1, int(log(POINTS, self.steps + 1)))
         widths("hidden", self.hidden)
         self._schedule()
 
@@ -82,14 +85,23 @@ class Regression:
         ------
         NotApplicable
             If no training response has a rating.
+        RmsuiteError
+            If an attribute of which less is better is unknown.
         """
         rated, held = Rated.of(pairs), Rated.of(pairs.validation)
         if rated is None or pairs.ratings is None:
             raise NotApplicable("it learns from attribute ratings of the responses, and no training response has any")
+        self._refuse_unknown(pairs.ratings.names)
         self.predict = self._predictor(rated, held, Scaling.of(pairs.embeddings), rng)
         signs = np.where(np.isin(pairs.ratings.names, self.negative), -1.0, 1.0)
         self.weights = signs * self._levels(pairs.validation, signs) / self.steps
         return self
+
+    def _refuse_unknown(self, names: tuple[str, ...]) -> None:
+        unknown = set(self.negative) - {*names, *Regression.negative}
+        if unknown:
+            expected, got = f"rated attributes ({', '.join(names)})", ", ".join(sorted(unknown))
+            raise RmsuiteError(who="parameter negative", expected=expected, got=got, do="change negative")
 
     def _predictor(
         self, rated: Rated, held: Rated | None, scaling: Scaling, rng: np.random.Generator

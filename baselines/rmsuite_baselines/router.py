@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from rmsuite import PreferencePairs
-from rmsuite_baselines.capabilities import Embedded, of_category
+from rmsuite_baselines.capabilities import Embedded
 from rmsuite_baselines.networks import Layers, Schedule, backward, descend, forward, in_blocks
 from rmsuite_baselines.scaling import Standardised
+from rmsuite_baselines.subsets import of_category
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,7 +1,8 @@
-"""Products with a tall matrix of standardised embeddings, which is never copied beyond a bound."""
+"""Products with a tall matrix of standardised embeddings, and its differences: never copied beyond a bound."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ from rmsuite_baselines.scaling import Standardised
 # blocks, threads that share their cores with other work wait for one another most of the time.
 BLOCK = 8192
 EXACT = 2**25  # bytes up to which the rows are kept in float64
+PAIRS = 2048  # differences at a time: several arrays of so many rows in float64 are held at once
 KEPT = 2**30  # bytes up to which they are kept in float32; beyond, each product standardises them anew
 
 
@@ -47,7 +49,7 @@ class Rows:
     def times(self, weights: np.ndarray) -> np.ndarray:
         """Return X w; ``(n_features,) -> (n,)``."""
         right, product = weights.astype(self.dtype), np.empty(len(self))
-        for block in self._blocks():
+        for block in blocks(len(self), BLOCK):
             product[block] = self.matrix[block] @ right
         return product
 
@@ -55,9 +57,27 @@ class Rows:
         """Return the transpose of X times s; ``(n,) -> (n_features,)``."""
         left: np.ndarray = slopes.astype(self.dtype)
         product = np.zeros(self.n_features)
-        for block in self._blocks():
+        for block in blocks(len(self), BLOCK):
             product += left[block] @ self.matrix[block]
         return product
 
-    def _blocks(self) -> list[slice]:
-        return [slice(start, start + BLOCK) for start in range(0, len(self), BLOCK)]
+
+def blocks(n: int, length: int) -> Iterator[slice]:
+    """Yield slices that cover ``n`` rows, so many at a time."""
+    return (slice(start, start + length) for start in range(0, n, length))
+
+
+@dataclass(frozen=True, eq=False)
+class Differences:
+    """Rows of responses less others, ``(n_pairs, n_features)`` float64, which are made where they are asked for."""
+
+    rows: np.ndarray | Standardised
+    first: np.ndarray
+    second: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    def __getitem__(self, pairs: np.ndarray | slice) -> np.ndarray:
+        """Return the differences of some pairs."""
+        return np.asarray(self.rows[self.first[pairs]] - self.rows[self.second[pairs]], dtype=np.float64)

@@ -37,13 +37,18 @@ class Scaling:
 
     def __call__(self, embeddings: np.ndarray, who: str) -> np.ndarray:
         """Return standardised float32 embeddings, or raise if their width is not that of training."""
-        return np.asarray((rmsuite.as_embeddings(embeddings, len(self.mean), who=who) - self.mean) * self.factor)
+        return self.lazily(np.asarray(embeddings), who)[:]
 
     def lazily(self, embeddings: np.ndarray, who: str) -> Standardised:
         """Return embeddings that are standardised where they are gathered, or raise as a call does."""
-        if embeddings.ndim != 2 or embeddings.shape[1] != len(self.mean):
-            rmsuite.as_embeddings(embeddings, len(self.mean), who=who)
-        return Standardised(embeddings, self)
+        return Standardised(of_width(embeddings, len(self.mean), who), self)
+
+
+def of_width(embeddings: np.ndarray, n_features: int, who: str) -> np.ndarray:
+    """Return embeddings as they are, of any type and wherever they lie, or raise if their width is another."""
+    if embeddings.ndim != 2 or embeddings.shape[1] != n_features:
+        rmsuite.as_embeddings(embeddings, n_features, who=who)
+    return embeddings
 
 
 def _blocks(n: int, n_features: int) -> list[slice]:

@@ -11,17 +11,18 @@ responses that are unlike all others weigh much in them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.linalg import solve_triangular
 from scipy.special import expit
 
+from rmsuite_baselines.rows import PAIRS, Differences, Rows, blocks
 from rmsuite_baselines.scaling import Standardised
 
 RIDGE = 1e-6
-BLOCK = 4096  # pairs at a time, to bound the memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +54,19 @@ class Pool:
 
     def differences(self, pairs: np.ndarray) -> np.ndarray:
         """Return features of first minus second, ``(n, n_features)`` float64, for pairs by position."""
-        return np.asarray(self.features[self.first[pairs]] - self.features[self.second[pairs]], dtype=np.float64)
+        return Differences(self.features, self.first, self.second)[pairs]
+
+    @cached_property
+    def rows(self) -> Rows:
+        """The features, held for many products."""
+        if isinstance(self.features, Standardised):
+            return Rows.kept(self.features)
+        return Rows(self.features, self.features.shape[1], "float64")
+
+    def along(self, pairs: np.ndarray, direction: np.ndarray) -> np.ndarray:
+        """Return the products of differences and a direction, ``(n,)``, without building the differences."""
+        products = self.rows.times(direction)
+        return np.asarray(products[self.first[pairs]] - products[self.second[pairs]])
 
     def gaps(self, pairs: np.ndarray) -> np.ndarray:
         """Return the absolute difference of rewards, ``(n,)``."""
@@ -103,16 +116,17 @@ def greedy_d_optimal(pool: Pool, budget: int, rng: np.random.Generator) -> np.nd
     updated by rank one (Sherman and Morrison), so that a pair like a chosen one has lost its worth.
     """
     candidates = rng.permutation(pool.candidates)  # the order decides among equal scores
-    z, curvature = pool.differences(candidates), pool.curvature(candidates)
+    curvature = pool.curvature(candidates)
     inverse = np.linalg.inv(_ridged(fisher(pool, np.flatnonzero(pool.labelled))))
-    scores = curvature * np.einsum("ij,ij->i", z @ inverse, z)
+    scores = curvature * _squares(pool, candidates, inverse)
     chosen = np.empty(budget, dtype=np.int64)
     for i in range(budget):
         chosen[i] = best = int(np.argmax(scores))
-        along = inverse @ z[best]
-        weight = curvature[best] / (1 + curvature[best] * (z[best] @ along))
+        z = pool.differences(candidates[[best]])[0]
+        along = inverse @ z
+        weight = curvature[best] / (1 + curvature[best] * (z @ along))
         inverse -= weight * np.outer(along, along)
-        scores -= weight * curvature * (z @ along) ** 2
+        scores -= weight * curvature * pool.along(candidates, along) ** 2
         scores[best] = -np.inf
     return candidates[chosen]
 
@@ -125,30 +139,37 @@ def coreset(pool: Pool, budget: int, rng: np.random.Generator) -> np.ndarray:
     logistic regression.)
     """
     candidates = rng.permutation(pool.candidates)  # the order decides among pairs that are equally far
-    z = pool.differences(candidates).astype(np.float32)
-    squares = np.einsum("ij,ij->i", z, z)
-    nearest = np.full(len(z), np.inf, dtype=np.float32)
+    squares, nearest = _squares(pool, candidates), np.full(len(candidates), np.inf)
+
+    def bring_near(centre: np.ndarray) -> None:
+        """Lower the squared distances to the nearest centre by those to a new one; signs are of no account."""
+        np.minimum(nearest, squares + centre @ centre - 2 * np.abs(pool.along(candidates, centre)), out=nearest)
+
     for pair in np.flatnonzero(pool.labelled)[:, None]:
-        _bring_near(nearest, z, squares, pool.differences(pair)[0].astype(np.float32))
+        bring_near(pool.differences(pair)[0])
     chosen = np.empty(budget, dtype=np.int64)
     for i in range(budget):
         chosen[i] = best = int(np.argmax(nearest))
-        _bring_near(nearest, z, squares, z[best])
+        bring_near(pool.differences(candidates[[best]])[0])
         nearest[best] = -np.inf
     return candidates[chosen]
 
 
-def _bring_near(nearest: np.ndarray, z: np.ndarray, squares: np.ndarray, centre: np.ndarray) -> None:
-    """Lower the squared distances to the nearest centre by those to a new one; signs are of no account."""
-    np.minimum(nearest, squares + centre @ centre - 2 * np.abs(z @ centre), out=nearest)
+def _squares(pool: Pool, pairs: np.ndarray, matrix: np.ndarray | None = None) -> np.ndarray:
+    """Return z' M z for the differences z of pairs, ``(n,)``; without a matrix, their squared lengths."""
+    found = np.empty(len(pairs))
+    for part in blocks(len(pairs), PAIRS):
+        z = pool.differences(pairs[part])
+        found[part] = np.einsum("ij,ij->i", z if matrix is None else z @ matrix, z)
+    return found
 
 
 def fisher(pool: Pool, pairs: np.ndarray) -> np.ndarray:
     """Return the information of pairs, the sum of p(1 - p) z z', ``(n_features, n_features)``."""
     n_features = pool.differences(np.arange(0)).shape[1]
     total = np.zeros((n_features, n_features))
-    for block in _blocks(pairs):
-        root = pool.differences(block) * np.sqrt(pool.curvature(block))[:, None]
+    for part in blocks(len(pairs), PAIRS):
+        root = pool.differences(pairs[part]) * np.sqrt(pool.curvature(pairs[part]))[:, None]
         total += root.T @ root
     return total
 
@@ -157,9 +178,9 @@ def informativeness(pool: Pool, pairs: np.ndarray, information: np.ndarray) -> n
     """Return p(1 - p) z' M^-1 z, ``(n,)``, where M is the information and a ridge of 1e-6."""
     factor = np.linalg.cholesky(_ridged(information))
     scores = np.empty(len(pairs))
-    for start, block in zip(range(0, len(pairs), BLOCK), _blocks(pairs), strict=True):
-        half = solve_triangular(factor, pool.differences(block).T, lower=True)
-        scores[start : start + BLOCK] = pool.curvature(block) * np.einsum("ij,ij->j", half, half)
+    for part in blocks(len(pairs), PAIRS):
+        half = solve_triangular(factor, pool.differences(pairs[part]).T, lower=True)
+        scores[part] = pool.curvature(pairs[part]) * np.einsum("ij,ij->j", half, half)
     return scores
 
 
@@ -169,11 +190,6 @@ def _ridged(information: np.ndarray) -> np.ndarray:
     return np.asarray(information + ridge * np.eye(len(information)))
 
 
-def _blocks(pairs: np.ndarray) -> Iterator[np.ndarray]:
-    for start in range(0, len(pairs), BLOCK):
-        yield pairs[start : start + BLOCK]
-
-
 def _largest(candidates: np.ndarray, scores: np.ndarray, budget: int, rng: np.random.Generator) -> np.ndarray:
     """Return the candidates of the largest scores; chance decides among equals, not their order."""
     order = rng.permutation(len(candidates))
@@ -181,19 +197,28 @@ def _largest(candidates: np.ndarray, scores: np.ndarray, budget: int, rng: np.ra
 
 
 @dataclass(frozen=True)
-class Rule:
-    """A rule, and whether it asks for rewards: one that does not is the same in one round as in many."""
+class Selector:
+    """A rule, and what it asks for.
+
+    Attributes
+    ----------
+    asks : bool
+        For rewards: a rule that does not is the same in one round as in many.
+    odds : bool
+        For rewards whose differences are log odds: the others go by the order of differences, whatever their unit.
+    """
 
     select: Select
     asks: bool = True
+    odds: bool = False
 
 
-RULES: Mapping[str, Rule] = {
-    "random": Rule(random, asks=False),
-    "entropy": Rule(entropy),
-    "max-gap": Rule(max_gap),
-    "d-optimal": Rule(d_optimal),
-    "past-d-optimal": Rule(past_d_optimal),
-    "greedy-d-optimal": Rule(greedy_d_optimal),
-    "coreset": Rule(coreset, asks=False),
+SELECTORS: Mapping[str, Selector] = {
+    "random": Selector(random, asks=False),
+    "entropy": Selector(entropy),
+    "max-gap": Selector(max_gap),
+    "d-optimal": Selector(d_optimal, odds=True),
+    "past-d-optimal": Selector(past_d_optimal, odds=True),
+    "greedy-d-optimal": Selector(greedy_d_optimal, odds=True),
+    "coreset": Selector(coreset, asks=False),
 }

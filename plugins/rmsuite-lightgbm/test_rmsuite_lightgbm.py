@@ -11,7 +11,7 @@ import pytest
 import rmsuite_lightgbm
 from rmsuite_lightgbm import BradleyTerryLightGBM, ClassifierLightGBM, objective
 
-from rmsuite import RmsuiteError, plugins, testing
+from rmsuite import PreferencePairs, RmsuiteError, plugins, testing
 from rmsuite.checks import CHECKS, Subject, examine, file_listing
 
 lightgbm = pytest.importorskip("lightgbm")
@@ -45,14 +45,14 @@ def test_the_objectives_gradient_is_that_of_finite_differences():
     np.testing.assert_allclose(gradient, numeric, rtol=0, atol=1e-8)
 
 
-def test_the_objectives_hessian_is_the_diagonal_of_the_weighted_laplacian_which_twice_it_bounds():
+def test_the_objectives_hessian_is_twice_the_diagonal_of_the_weighted_laplacian_and_bounds_it():
     rewards, chosen, rejected = rewards_and_pairs()
     edges = np.eye(7)[chosen] - np.eye(7)[rejected]
     right = 1 / (1 + np.exp(-edges @ rewards))
     laplacian = edges.T @ np.diag(right * (1 - right)) @ edges
     _, diagonal = objective(chosen, rejected)(rewards)
-    np.testing.assert_allclose(diagonal, np.diag(laplacian), rtol=1e-12)
-    assert np.linalg.eigvalsh(2 * np.diag(diagonal) - laplacian).min() > -1e-12
+    np.testing.assert_allclose(diagonal, 2 * np.diag(laplacian), rtol=1e-12)
+    assert np.linalg.eigvalsh(np.diag(diagonal) - laplacian).min() > -1e-12
 
 
 def test_a_classifier_is_lightgbm_with_its_defaults():
@@ -66,14 +66,12 @@ def test_a_classifier_is_lightgbm_with_its_defaults():
     np.testing.assert_allclose(model.reward(toy.embeddings), expected, rtol=0, atol=1e-6)
 
 
-def test_two_kinds_of_response_get_the_log_odds_of_their_wins():
-    """By hand: one kind wins three comparisons of four, so that the rewards end log 3 apart."""
-    kind = np.array([0, 1] * 400)
-    numbers = np.arange(400)
-    won = 2 * numbers + (numbers % 4 == 0)
-    pairs = testing.toy(n_prompts=1).pairs
-    pairs = replace(
-        pairs,
+def two_kinds(one_in: int) -> PreferencePairs:
+    """400 pairs of two kinds of response, of which the second wins all but one comparison in so many."""
+    kind, numbers = np.array([0, 1] * 400), np.arange(400)
+    won = 2 * numbers + (numbers % one_in > 0)
+    return replace(
+        testing.toy(n_prompts=1).pairs,
         embeddings=kind[:, None].astype(np.float32),
         chosen=won,
         rejected=4 * numbers + 1 - won,
@@ -81,10 +79,28 @@ def test_two_kinds_of_response_get_the_log_odds_of_their_wins():
         category=0 * numbers,
         validation=None,
     )
-    model = BradleyTerryLightGBM().fit(pairs, rng=np.random.default_rng(0))
+
+
+def test_two_kinds_of_response_get_the_log_odds_of_their_wins():
+    """By hand: one kind wins three comparisons of four, so that the rewards end log 3 apart."""
+    model = BradleyTerryLightGBM().fit(two_kinds(4), rng=np.random.default_rng(0))
     first, second = model.reward(np.array([[0], [1]], np.float32))
-    assert first - second == pytest.approx(np.log(3), abs=1e-3)
-    assert model.probability(pairs.embeddings[:2], np.array([0]), np.array([1])) == pytest.approx(0.75, abs=1e-3)
+    assert second - first == pytest.approx(np.log(3), abs=1e-3)
+    chances = model.probability(np.array([[1], [0]], np.float32), np.array([0]), np.array([1]))
+    assert chances == pytest.approx(0.75, abs=1e-3)
+
+
+@pytest.mark.parametrize("leaves", [2, 31])
+@pytest.mark.parametrize(
+    "pairs", [testing.toy(n_prompts=30).pairs, *map(two_kinds, (2, 4, 8, 20, 400))], ids=lambda pairs: len(pairs)
+)
+def test_no_tree_raises_the_training_loss_at_the_largest_learning_rate(pairs, leaves):
+    """With the Hessian's diagonal itself, two kinds of response are driven apart without end."""
+    model = BradleyTerryLightGBM(trees=60, learning_rate=1.0, leaves=leaves).fit(pairs, rng=np.random.default_rng(0))
+    grown = [model.model.predict(pairs.embeddings, num_iteration=n + 1) for n in range(model.model.num_trees())]
+    margins = [rewards[pairs.chosen] - rewards[pairs.rejected] for rewards in [0 * grown[0], *grown]]
+    losses = np.logaddexp(0, -np.array(margins)).mean(axis=1)
+    assert np.diff(losses).max() < 1e-12
 
 
 @every_method

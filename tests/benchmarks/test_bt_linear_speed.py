@@ -16,7 +16,7 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
 from rmsuite_baselines.bt_linear import differences
-from rmsuite_baselines.logistic import Logistic, optimum
+from rmsuite_baselines.logistic import Logistic
 from rmsuite_baselines.rows import Rows
 from rmsuite_baselines.scaling import Scaling, Standardised
 
@@ -44,7 +44,8 @@ class Problem:
 
     def solved(self, penalty: float) -> np.ndarray:
         """Return our optimum."""
-        return optimum(Rows.kept(self.embeddings), differences(self.chosen, self.rejected), penalty)
+        problem = Logistic(Rows.kept(self.embeddings), differences(self.chosen, self.rejected))
+        return problem.optimum(penalty, np.zeros(N_FEATURES))
 
 
 @pytest.fixture(scope="module")
