@@ -2,6 +2,7 @@
 
 from rmsuite.arrays import as_embeddings
 from rmsuite.data import AttributePairs, PreferencePairs, Ratings
+from rmsuite.embedders import Embedder
 from rmsuite.errors import NotApplicable, RmsuiteError
 from rmsuite.hookspecs import hookimpl
 from rmsuite.method import MemberRewards, Method, PreferenceProbability, RewardModel, RewardUncertainty
@@ -9,6 +10,7 @@ from rmsuite.version import __version__
 
 __all__ = [
     "AttributePairs",
+    "Embedder",
     "MemberRewards",
     "Method",
     "NotApplicable",

@@ -2,11 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from rmsuite.errors import ContractError
+
+LARGE = 2**28  # bytes of float32 embeddings: more are handed on in blocks, never whole
+BLOCK = 2**26  # bytes of such a block
+
+
+def is_large(n: int, n_features: int) -> bool:
+    """Whether so many embeddings are too large to be copied whole."""
+    return 4 * n * n_features > LARGE
+
+
+def row_slices(n: int, n_features: int) -> Iterator[slice]:
+    """Yield slices of rows: one of all rows, or several if the embeddings are large."""
+    step = max(BLOCK // (4 * n_features), 1) if is_large(n, n_features) else max(n, 1)
+    return (slice(start, min(start + step, n)) for start in range(0, n, step))
+
+
+@dataclass(frozen=True, eq=False)
+class Gathered:
+    """Some rows of a matrix on disk, in some order, ``(n, n_features)``; what is asked for is gathered as float32."""
+
+    matrix: Any
+    rows: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of rows and of features."""
+        return len(self.rows), self.matrix.shape[1]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, part: slice | np.ndarray) -> np.ndarray:
+        """Return a copy of some of the rows."""
+        return np.asarray(self.matrix[self.rows[part]]).astype(np.float32)
 
 
 def frozen(array: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from rmsuite.metrics import Metric
 from rmsuite.reports.records import Report, Table
 from rmsuite.version import __version__
 
-ANNOTATORS = {"bradley-terry": "arXiv:2502.04357"}
+ANNOTATORS = {"bradley-terry": "arXiv:2502.04357", "flip": "arXiv:2310.02743"}
 # Where the formula of a metric comes from, by the beginning of its name; summaries may name further papers.
 METRICS = {
     "best-of-": "arXiv:2310.02743",
@@ -60,11 +60,12 @@ def cite(report: Report, references: Mapping[str, str], known: Mapping[str, str]
     references : mapping
         What each method says of its source, by name as in the table; "" if nothing.
     known : mapping
-        BibTeX entries by key (``bibliography``): of pools and base models by name, of papers by arXiv id.
+        BibTeX entries by key (``bibliography``): of pools and base models by name (a pool's further sources as
+        ``name:source``), of papers by arXiv id.
     """
     entries = {"rmsuite": _software()}
     for key in [key for table in report.tables for key in _keys(table)] + ([AGGREGATES] if report.overall else []):
-        entries[key] = known.get(key) or _bare(key)
+        entries |= _of_key(key, known)
     rows = [row for table in report.tables for row in table.rows if row.kind == "method"]
     silent = []
     for name in dict.fromkeys(row.method.partition("[")[0] for row in rows):
@@ -77,10 +78,17 @@ def cite(report: Report, references: Mapping[str, str], known: Mapping[str, str]
 def _keys(table: Table) -> list[str]:
     """Return the keys of the data, the base model, the annotator, the metrics' sources and the statistics."""
     parts = signature.read(table.signature)
-    names = [parts[part].partition("#")[0] for part in ("pool", "embeddings")]
-    annotator = ANNOTATORS.get(parts["annotator"].partition("[")[0])
+    named = ("pool", "train-pool", "embeddings", "train-embeddings")
+    names = list(dict.fromkeys(parts[part].partition("#")[0] for part in named if part in parts))
+    built_of = re.split(r"[\[\],=]", parts["annotator"])
+    annotators = [key for name, key in ANNOTATORS.items() if name in built_of]
     metrics = [key for column in table.columns for key in _of_metric(column)]
-    return [*names, *([annotator] if annotator else []), *metrics, *_statistics(table)]
+    return [*names, *annotators, *metrics, *_statistics(table)]
+
+
+def _of_key(key: str, known: Mapping[str, str]) -> dict[str, str]:
+    """Return the entry of a key and its further sources (``key:...``, of a pool made of several)."""
+    return {name: known[name] for name in known if name == key or name.startswith(f"{key}:")} or {key: _bare(key)}
 
 
 def _of_metric(metric: Metric) -> list[str]:

@@ -17,9 +17,9 @@ import rmsuite
 from rmsuite.commands import command
 from rmsuite.errors import RmsuiteError
 
-DEFAULT_HOME = Path("rmsuite-results")
+DEFAULT_HOME, DEFAULT_TASKS = Path("rmsuite-results"), Path("rmsuite-tasks")
 FORMATS = ("text", "markdown", "latex", "csv", "json", "html")
-KINDS = ("methods", "tasks", "suites", "metrics", "annotators", "controls")
+KINDS = ("methods", "tasks", "suites", "metrics", "annotators", "controls", "embedders")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -57,6 +57,7 @@ def parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_table(commands)
     _add_curve(commands)
+    _add_transfer(commands)
     _add_check(commands)
     _add_info(commands)
     command = _add(commands, "plugins", "show the plugins that are found, and why one is unusable")
@@ -69,6 +70,8 @@ def parser() -> argparse.ArgumentParser:
     _add_cite(commands)
     _add_folders(commands)
     _add_coverage(commands)
+    _add_embed(commands)
+    _add_import(commands)
     return top
 
 
@@ -78,6 +81,14 @@ def _add(
     command = _add_bare(commands, name, help)
     command.add_argument(
         "--plugin", type=Path, action="append", default=[], metavar="FILE", help="a plugin file (repeatable)"
+    )
+    command.add_argument(
+        "--tasks",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="a folder of tasks, as `embed` writes it (repeatable; also RMSUITE_TASKS)",
     )
     return command
 
@@ -98,18 +109,29 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 def _add_curve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = _add(commands, "curve", "run methods over values of a parameter and compare the areas under the curves")
     command.add_argument(
-        "--over", required=True, metavar="NAME=A,B,...", help="a numeric parameter of every method, and its values"
+        "--over",
+        metavar="NAME=A,B,...",
+        help="a numeric parameter of every method, of the annotator (annotator.NAME) or of the task (task.NAME); "
+        "default: the suite's",
     )
     _add_cells(command)
-    command.add_argument(
-        "--metric", action="append", default=[], metavar="NAME", help="show this metric, not the task's (repeatable)"
-    )
+    _add_readable(command, "show this metric, not the task's (repeatable)")
+
+
+def _add_transfer(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = _add(commands, "transfer", "run methods trained here and tested there, and print what is lost")
+    _add_cells(command, suite="shift")
+    _add_readable(command, "show this metric, not pair-accuracy (repeatable)")
+
+
+def _add_readable(command: argparse.ArgumentParser, metric: str) -> None:
+    command.add_argument("--metric", action="append", default=[], metavar="NAME", help=metric)
     formats = ("text", "markdown", "csv")
     command.add_argument("--format", choices=formats, default="text", help="of the tables (default: text)")
     _add_folder(command)
 
 
-def _add_cells(command: argparse.ArgumentParser) -> None:
+def _add_cells(command: argparse.ArgumentParser, suite: str = "default") -> None:
     command.add_argument(
         "-m",
         "--method",
@@ -119,7 +141,7 @@ def _add_cells(command: argparse.ArgumentParser) -> None:
         help="a method, with parameters as in 'mine[penalty=1.0]' (repeatable)",
     )
     command.add_argument("-t", "--task", action="append", metavar="NAME", help="a task of the suite (repeatable)")
-    command.add_argument("--suite", default="default", metavar="NAME", help="which tasks (default: default)")
+    command.add_argument("--suite", default=suite, metavar="NAME", help=f"which tasks (default: {suite})")
     command.add_argument(
         "-r", "--repetitions", type=_positive, metavar="N", help="repetitions of each cell (default: the suite's)"
     )
@@ -238,7 +260,7 @@ def _add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def _add_info(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = _add(commands, "list", "list what there is")
     command.add_argument("kind", choices=KINDS)
-    command = _add(commands, "info", "describe a method, task, suite, metric, annotator or control")
+    command = _add(commands, "info", "describe a method, task, suite, metric, annotator, control or embedder")
     command.add_argument("name", metavar="NAME")
 
 
@@ -255,6 +277,47 @@ def _add_coverage(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     command.add_argument("--draws", type=_positive, default=2000, metavar="N", help="resamples (default: 2000)")
     command.add_argument("--seed", type=int, default=0, help="of the simulations (default: 0)")
     command.add_argument("--hard", action="store_true", help="few prompts, accuracies near 1, unequal prompts")
+
+
+def _add_embed(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = _add(commands, "embed", "embed texts of your own and write them as a task")
+    command.add_argument("texts", type=Path, metavar="TEXTS", help="JSON lines, Parquet, or a saved data set's folder")
+    command.add_argument(
+        "-e",
+        "--embedder",
+        default="hashed",
+        metavar="NAME",
+        help="an embedder, with parameters as in 'hashed[features=64]' (default: hashed)",
+    )
+    _add_own(command)
+
+
+def _add_import(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = _add_bare(commands, "import", "make a task of embeddings and rewards that are there as arrays")
+    command.add_argument("source", type=Path, metavar="DIR", help="a folder of .npy or .safetensors files")
+    command.add_argument(
+        "--axes",
+        choices=("auto", "prompts", "responses"),
+        default="auto",
+        help="what the first axis counts (default: auto)",
+    )
+    command.add_argument("--base-model", default="unknown", metavar="NAME", help="what embedded (default: unknown)")
+    command.add_argument("--copy", action="store_true", help="copy the files instead of linking to them")
+    _add_own(command)
+
+
+def _add_own(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=DEFAULT_TASKS,
+        metavar="DIR",
+        help=f"folder of your tasks (default: {DEFAULT_TASKS})",
+    )
+    command.add_argument("--name", metavar="NAME", help="of the task (default: the file's)")
+    command.add_argument("--question", metavar="TEXT", help="what the task asks, for lists")
+    command.add_argument("--licence", metavar="TEXT", help="of the data, for tables")
 
 
 def _positive(text: str) -> int:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from rmsuite.arrays import Gathered, row_slices
 from rmsuite.data import PreferencePairs, TestSet
 
 
@@ -15,7 +16,7 @@ class Evidence:
     """What a control may look at: everything, gold included."""
 
     test: TestSet
-    embeddings: np.ndarray
+    embeddings: np.ndarray | Gathered
     pairs: PreferencePairs
     rng: np.random.Generator
 
@@ -43,14 +44,29 @@ def _oracle(evidence: Evidence) -> np.ndarray:
 
 
 def _shuffled_labels(evidence: Evidence) -> np.ndarray:
-    signs = evidence.rng.choice([-1.0, 1.0], len(evidence.pairs))
-    return np.asarray(evidence.embeddings @ (signs @ evidence.pairs.differences() / max(len(signs), 1)))
+    pairs = evidence.pairs
+    signs = evidence.rng.choice([-1.0, 1.0], len(pairs))
+    sums = [
+        signs[part] @ replace(pairs, chosen=pairs.chosen[part], rejected=pairs.rejected[part]).differences()
+        for part in row_slices(len(pairs), pairs.n_features)
+    ]
+    direction = sum(sums[1:], start=sums[0]) / max(len(signs), 1)
+    return _by_rows(evidence.embeddings, lambda rows: rows @ direction)
+
+
+def _by_rows(embeddings: np.ndarray | Gathered, reward: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Return what a function of rows gives, ``(n,)``, without ever holding large embeddings whole."""
+    return np.concatenate([reward(embeddings[part]) for part in row_slices(*embeddings.shape)])
+
+
+def _norm(evidence: Evidence) -> np.ndarray:
+    return _by_rows(evidence.embeddings, lambda rows: np.linalg.norm(rows, axis=1))
 
 
 CONTROLS: tuple[Control, ...] = (
     Control("random", "independent random rewards", lambda e: e.rng.random(len(e.test.rows))),
     Control("length", "the longer response is better", lambda e: e.test.length.astype(np.float64)),
-    Control("embedding-norm", "the longer embedding vector is better", lambda e: np.linalg.norm(e.embeddings, axis=1)),
+    Control("embedding-norm", "the longer embedding vector is better", _norm),
     Control("shuffled-labels", "mean difference direction of training pairs with coin-flip labels", _shuffled_labels),
     Control("oracle", "the test labels themselves: the ceiling", _oracle, floor=False),
 )

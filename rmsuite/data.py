@@ -72,7 +72,8 @@ class PreferencePairs:
     Attributes
     ----------
     embeddings : (n_responses, n_features) float32, read-only
-        The distinct responses; no vector is stored twice.
+        The distinct responses; no vector is stored twice. More than 256 MiB of them come as they are stored, which
+        may be float16, and are mapped from disk: convert the rows that you gather, not the whole.
     chosen, rejected : (n_pairs,) int
         Rows of ``embeddings``: the better and the worse response of each pair.
     prompt : (n_pairs,) int
@@ -114,7 +115,8 @@ class PreferencePairs:
 
     def differences(self) -> np.ndarray:
         """Return chosen minus rejected embeddings, ``(n_pairs, n_features)``."""
-        return np.asarray(self.embeddings[self.chosen] - self.embeddings[self.rejected])
+        chosen, rejected = (np.asarray(self.embeddings[rows], np.float32) for rows in (self.chosen, self.rejected))
+        return chosen - rejected
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +139,8 @@ class Pool:
     row a response; the responses of prompt ``i`` are the rows ``offsets[i]:offsets[i + 1]``. ``human_pairs`` is
     ``(n_pairs, 2)``, rows of the chosen and the rejected response. ``ratings`` is ``(n_responses, n_attributes)``,
     larger is better, NaN is missing; ``attributes`` names its columns. ``votes`` keeps raters apart, where the source
-    does.
+    does. What decides a prompt's part: its own id, or, one row a prompt, ``split_id``, which prompts of nearly the same
+    text share, or ``part``, numbers in ``splits.PARTS``, in a pool that states its split.
     """
 
     name: str
@@ -153,6 +156,8 @@ class Pool:
     attributes: tuple[str, ...] = ()
     ratings: np.ndarray | None = None
     votes: Votes | None = None
+    split_id: np.ndarray | None = None
+    part: np.ndarray | None = None
 
     @cached_property
     def prompt(self) -> np.ndarray:
@@ -218,13 +223,19 @@ class TestSet:
 
         The draw and the orientation depend on the prompt's id only: other prompts move none.
         """
-        chosen, rejected = (np.concatenate(side) for side in zip(*self.pairs(), strict=True))
+        drawn = [np.zeros((0, 3), np.int64), *(self._asked_of(*block) for block in self.pairs())]
+        chosen, rejected, flipped = np.concatenate(drawn).T
         order = np.argsort(self.prompt[chosen], kind="stable")
-        ends = np.searchsorted(self.prompt[chosen], np.arange(self.n_prompts + 1), sorter=order)
-        drawn = [self._ask(i, order[ends[i] : ends[i + 1]]) for i in range(self.n_prompts)]
-        picks, flipped = (np.concatenate(side) for side in zip(*drawn, strict=True))
-        chosen, rejected = chosen[picks], rejected[picks]
+        chosen, rejected, flipped = chosen[order], rejected[order], flipped[order] == 1
         return AskedPairs(np.where(flipped, rejected, chosen), np.where(flipped, chosen, rejected), ~flipped)
+
+    def _asked_of(self, chosen: np.ndarray, rejected: np.ndarray) -> np.ndarray:
+        """Return ``(n, 3)``: chosen, rejected, and whether turned, of a block of pairs; it holds prompts whole."""
+        order = np.argsort(self.prompt[chosen], kind="stable")
+        prompts, starts = np.unique(self.prompt[chosen][order], return_index=True)
+        drawn = [self._ask(i, pairs) for i, pairs in zip(prompts, np.split(order, starts[1:]), strict=False)]
+        picks, flipped = (np.concatenate(side) for side in zip(*drawn, strict=True)) if drawn else (order, order)
+        return np.column_stack([chosen[picks], rejected[picks], flipped])
 
     def _ask(self, prompt: int, pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         rng = seeds.generator(0, "test-pairs", prompt=str(self.prompt_id[prompt]))
@@ -277,3 +288,26 @@ def test_set(pool: Pool, prompts: np.ndarray) -> TestSet:
 
 
 test_set.__test__ = False  # type: ignore[attr-defined]  # a name that pytest must not collect
+
+
+def restricted(test: TestSet, keep: np.ndarray) -> TestSet:
+    """Return a test set with some of its responses only, ``(n_responses,) bool``; prompts without a pair are dropped.
+
+    A prompt without a pair is one of fewer than two kept responses, or none of whose human pairs has both.
+    """
+    human = test.chosen is not None and test.rejected is not None
+    pairs = np.column_stack([test.chosen, test.rejected]) if human else np.zeros((0, 2), int)  # type: ignore[list-item]
+    pairs = pairs[keep[pairs].all(axis=1)]
+    if test.gold is None:
+        there = np.bincount(test.prompt[pairs[:, 0]], minlength=test.n_prompts) > 0
+    else:
+        there = np.bincount(test.prompt[keep], minlength=test.n_prompts) > 1
+    keep = keep & there[test.prompt]
+    sizes = np.bincount(test.prompt[keep], minlength=test.n_prompts)[there]
+    place = np.cumsum(keep) - 1
+    columns = {name: getattr(test, name) for name in ("gold", "generator")}
+    columns = {name: None if column is None else column[keep] for name, column in columns.items()}
+    if test.gold is None:
+        columns["chosen"], columns["rejected"] = place[pairs].T
+    offsets = np.concatenate([[0], np.cumsum(sizes)])
+    return TestSet(test.prompt_id[there], test.category[there], test.rows[keep], offsets, test.length[keep], **columns)

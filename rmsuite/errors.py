@@ -53,6 +53,14 @@ class TaskError(RmsuiteError):
     """A pool, an embedding set or a card that is not what it says."""
 
 
+class EmbedderError(RmsuiteError):
+    """An embedder that cannot be made, or embeddings that are not what they should be."""
+
+
+class InputError(RmsuiteError):
+    """Texts or arrays of a user's own that cannot become a pool."""
+
+
 class ResultsError(RmsuiteError):
     """A result file that cannot be read, or results that do not belong in one table."""
 

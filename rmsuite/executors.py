@@ -15,7 +15,8 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from loky.process_executor import ProcessPoolExecutor, TerminatedWorkerError
 
-from rmsuite import worker
+from rmsuite import handover, worker
+from rmsuite.arrays import Gathered, row_slices
 from rmsuite.data import PreferencePairs
 from rmsuite.method import Configured
 from rmsuite.worker import Outcome
@@ -51,7 +52,7 @@ class Job(Protocol):
         ...
 
     @property
-    def test_embeddings(self) -> np.ndarray:
+    def test_embeddings(self) -> np.ndarray | Gathered:
         """What it has to reward."""
         ...
 
@@ -117,6 +118,7 @@ class Local:
         """Run one job in a process of its own: what a method leaves behind in its process meets no other cell."""
         process = ProcessPoolExecutor(
             max_workers=1,
+            job_reducers={np.ndarray: handover.reduced},
             env=ONE_THREAD | NO_RECYCLING | SAFE_PATH,
             timeout=None,
             initializer=worker.end_with,  # before any job: the parent may be gone by then
@@ -147,11 +149,37 @@ def _run(process: ProcessPoolExecutor, job: Job, stop: threading.Event) -> Outco
     """Run the steps one by one: no reward can depend on the pairs, which are sent when all rewards are here."""
     label, outcome = job.configured.label, _call(process, stop, worker.fit, job.configured, job.pairs, job.seed)
     if not outcome.phase:
-        outcome = outcome.then(_call(process, stop, worker.reward, label, job.test_embeddings))
+        outcome = outcome.then(_rewards(process, stop, label, job.test_embeddings))
     if outcome.states_probability and not outcome.phase:
-        asked = _call(process, stop, worker.probability, label, job.test_embeddings, *job.asked_pairs)
-        outcome = outcome.then(asked)
+        outcome = outcome.then(_probabilities(process, stop, label, job))
     return outcome
+
+
+def _rewards(
+    process: ProcessPoolExecutor, stop: threading.Event, label: str, embeddings: np.ndarray | Gathered
+) -> Outcome:
+    """Send large embeddings in blocks; a reward depends on its own row only."""
+    n, found = len(embeddings), Outcome()
+    for part in row_slices(*embeddings.shape):
+        found = found.joined(_call(process, stop, worker.reward, label, embeddings[part], part.stop < n))
+        if found.phase:
+            break
+    return found
+
+
+def _probabilities(process: ProcessPoolExecutor, stop: threading.Event, label: str, job: Job) -> Outcome:
+    """Send all embeddings with the pairs, or, where they are large, the pairs in blocks with the rows of each."""
+    embeddings, (first, second), found = job.test_embeddings, job.asked_pairs, Outcome()
+    if isinstance(embeddings, np.ndarray):
+        return _call(process, stop, worker.probability, label, embeddings, first, second, False)
+    for part in row_slices(len(first), 2 * embeddings.shape[1]):
+        rows, place = np.unique(np.concatenate([first[part], second[part]]), return_inverse=True)
+        more = part.stop < len(first)
+        step = _call(process, stop, worker.probability, label, embeddings[rows], *np.split(place, 2), more)
+        found = found.joined(step)
+        if found.phase:
+            break
+    return found
 
 
 def _call(process: ProcessPoolExecutor, stop: threading.Event, step: Callable[..., Outcome], *given: Any) -> Outcome:

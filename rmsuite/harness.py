@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any, Protocol
+from weakref import finalize
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from rmsuite import results, seeds, signature
-from rmsuite.arrays import as_rewards
+from rmsuite import handover, results, seeds, signature
+from rmsuite.arrays import Gathered, as_rewards, is_large
+from rmsuite.attributes import attribute_pairs, given_ratings
 from rmsuite.controls import CONTROLS, Evidence
 from rmsuite.data import Answers, PreferencePairs, TestSet
 from rmsuite.errors import TaskError
@@ -42,7 +46,7 @@ class Setting:
     repetition: int
 
     def _rng(self, purpose: seeds.Purpose, **axes: str) -> np.random.Generator:
-        axes = {"task": self.task.card.label, **axes}
+        axes = {"task": self.task.card.plain_label, **axes}
         return seeds.generator(self.root_seed, purpose, repetition=self.repetition, **axes)
 
     @cached_property
@@ -51,8 +55,8 @@ class Setting:
 
     def _draw(self, part: str) -> LabelledPairs:
         rngs = self._rng("pairs", part=part), self._rng("annotation", part=part)
-        prompts, budget = self.task.parts[part], self.task.card.pairs_per_prompt
-        drawn = labelled_pairs(self.task.pool, prompts, self.task.annotator, budget, rngs)
+        pool, prompts = self.task.training.pool, self.task.parts[part]
+        drawn = labelled_pairs(pool, prompts, self.task.annotator, self.task.drawing(part), rngs)
         if not len(drawn.chosen):
             raise TaskError(
                 who=f"task {self.task.card.label}",
@@ -68,15 +72,32 @@ class Setting:
         return self._pairs("train", self._pairs("validation", None))
 
     def _pairs(self, part: str, validation: PreferencePairs | None) -> PreferencePairs:
-        drawn, pool = self._drawn[part], self.task.pool
+        drawn, pool = self._drawn[part], self.task.training.pool
         rows, position = np.unique(np.concatenate([drawn.chosen, drawn.rejected]), return_inverse=True)
         chosen, rejected = np.split(position, 2)
         prompts, prompt = np.unique(pool.prompt[drawn.chosen], return_inverse=True)
         category = pool.category[prompts][prompt].astype(np.int64)
-        return PreferencePairs(self._embeddings(rows), chosen, rejected, prompt, category, validation)
+        embeddings, gives = self._handed(part, rows), self.task.card.gives
+        judged = attribute_pairs(pool, rows, (chosen, rejected), prompt, category) if "attributes" in gives else ()
+        ratings = given_ratings(pool, rows) if "ratings" in gives else None
+        return PreferencePairs(embeddings, chosen, rejected, prompt, category, validation, judged, ratings)
 
-    def _embeddings(self, rows: np.ndarray) -> np.ndarray:
-        return self.task.embeddings.matrix[rows].astype(np.float32)
+    def _handed(self, part: str, rows: np.ndarray) -> np.ndarray:
+        matrix = self.task.training.embeddings.matrix
+        if not is_large(len(rows), matrix.shape[1]):
+            return matrix[rows].astype(np.float32)
+        return handover.written(self._folder / f"{part}{handover.SUFFIX}", matrix, rows)
+
+    @cached_property
+    def _folder(self) -> Path:
+        """Where large training embeddings lie for workers to map; it goes when the setting does."""
+        folder = mkdtemp(prefix="rmsuite-")
+        finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        return Path(folder)
+
+    def _tested(self, rows: np.ndarray) -> np.ndarray | Gathered:
+        gathered = Gathered(self.task.embeddings.matrix, rows)
+        return gathered if is_large(*gathered.shape) else gathered[:]
 
     @cached_property
     def test_order(self) -> np.ndarray:
@@ -84,9 +105,9 @@ class Setting:
         return self._rng("test-order").permutation(len(self.task.test.rows))
 
     @property
-    def test_embeddings(self) -> np.ndarray:
-        """Test embeddings as a worker gets them: shuffled."""
-        return self._embeddings(self.task.test.rows[self.test_order])
+    def test_embeddings(self) -> np.ndarray | Gathered:
+        """Test embeddings as a worker gets them: shuffled; large ones are gathered when they are sent."""
+        return self._tested(self.task.test.rows[self.test_order])
 
     @property
     def asked_pairs(self) -> tuple[np.ndarray, np.ndarray]:
@@ -96,12 +117,16 @@ class Setting:
 
     def evidence(self, control: str) -> Evidence:
         """What a control may look at."""
-        embeddings = self._embeddings(self.task.test.rows)
+        embeddings = self._tested(self.task.test.rows)
         return Evidence(self.task.test, embeddings, self.pairs, self._rng("control", control=control))
 
     def facts(self) -> dict[str, Any]:
-        """Counts and the annotator's realised agreement with gold, for the record."""
+        """Counts and the annotator's realised agreement with gold, for the record.
+
+        Ties and abstentions, whose pairs train nobody, are counted where the annotator may give any.
+        """
         train, test = self._drawn["train"], self.task.test
+        undecided = {"n_train_ties": train.n_ties, "n_train_abstentions": train.n_abstentions}
         return {
             "n_train_pairs": len(train.chosen),
             "n_validation_pairs": len(self._drawn["validation"].chosen),
@@ -109,8 +134,9 @@ class Setting:
             "n_test_prompts": test.n_prompts,
             "n_test_responses": len(test.rows),
             "annotator_agreement": train.agreement,
+            **({} if self.task.annotator.decisive else undecided),
             "columns": list(self.task.card.columns),
-            "licence": self.task.pool_card.get("licence", "none stated"),
+            "licence": self.task.licence(),
         }
 
 
@@ -129,7 +155,7 @@ class Job:
     @property
     def seed(self) -> int:
         """What the method's random stream begins with; the root seed would tell the order of test embeddings too."""
-        task, repetition = self.setting.task.card.label, self.setting.repetition
+        task, repetition = self.setting.task.card.plain_label, self.setting.repetition
         return seeds.seed(self.setting.root_seed, "method", task=task, repetition=repetition)
 
     @property
@@ -138,7 +164,7 @@ class Job:
         return self.setting.pairs
 
     @property
-    def test_embeddings(self) -> np.ndarray:
+    def test_embeddings(self) -> np.ndarray | Gathered:
         """What it has to reward."""
         return self.setting.test_embeddings
 

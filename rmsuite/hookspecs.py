@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
+    from rmsuite.embedders import Embedder
     from rmsuite.method import Method
 
 hookspec = pluggy.HookspecMarker("rmsuite")
@@ -23,6 +24,11 @@ hookimpl = pluggy.HookimplMarker("rmsuite")
 @hookspec
 def rmsuite_methods() -> Sequence[Method]:  # type: ignore[empty-body]
     """Say which reward-model methods this plugin offers. Import heavy packages in ``fit``, not at the top."""
+
+
+@hookspec
+def rmsuite_embedders() -> Sequence[Embedder]:  # type: ignore[empty-body]
+    """Say which embedders this plugin offers to the command embed. Import heavy packages in ``make`` or later."""
 
 
 @hookspec

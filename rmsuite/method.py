@@ -110,12 +110,17 @@ class Method:
 
     def defaults(self) -> dict[str, Any]:
         """Return the parameters with their defaults; a parameter without one is given as ``...``."""
-        try:
-            parameters = inspect.signature(self.make).parameters.values()
-        except ValueError:  # a builtin without a signature: nobody knows its parameters
-            return {}
-        named = [p for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
-        return {p.name: ... if p.default is p.empty else p.default for p in named}
+        return parameters_of(self.make)
+
+
+def parameters_of(make: Callable[..., object]) -> dict[str, Any]:
+    """Return the parameters of a callable with their defaults; a parameter without one is given as ``...``."""
+    try:
+        parameters = inspect.signature(make).parameters.values()
+    except ValueError:  # a builtin without a signature: nobody knows its parameters
+        return {}
+    named = [p for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
+    return {p.name: ... if p.default is p.empty else p.default for p in named}
 
 
 @dataclass(frozen=True)
@@ -154,16 +159,33 @@ class Configured:
             _being_made.reset(token)
 
 
-def spell(name: str, parameters: Mapping[str, Any]) -> str:
+def spell(name: str, parameters: Mapping[str, Any], *, nested: bool = False) -> str:
     """Write a name and parameters the way that ``parse`` reads them.
+
+    With ``nested``, a value that is itself a specification goes without quotes, as tasks and annotators have it; names
+    of methods keep the quotes, for theirs are in results.
 
     Examples
     --------
     >>> spell("bt-mlp", {"hidden": 128, "epochs": 5})
     'bt-mlp[epochs=5,hidden=128]'
+    >>> spell("majority", {"of": "flip[rate=0.3]", "k": 5}, nested=True)
+    'majority[k=5,of=flip[rate=0.3]]'
     """
-    inside = ",".join(f"{key}={_spelled(parameters[key])}" for key in sorted(parameters))
+    bare = {key for key, value in parameters.items() if nested and _is_specification(value)}
+    spelled = {key: value if key in bare else _spelled(value) for key, value in parameters.items()}
+    inside = ",".join(f"{key}={spelled[key]}" for key in sorted(parameters))
     return f"{name}[{inside}]" if inside else name
+
+
+def _is_specification(value: Any) -> bool:
+    """Whether a text is a specification with parameters, in the one spelling that it reads back as."""
+    if not isinstance(value, str) or not value.endswith("]") or _literal(value) != value:
+        return False
+    try:
+        return spell(*parse(value), nested=True) == value
+    except UnknownNameError:
+        return False
 
 
 def _spelled(value: Any) -> str:
@@ -227,14 +249,19 @@ def configure(method: Method, parameters: Mapping[str, Any]) -> Configured:
     UnknownNameError
         If the method has no such parameter.
     """
-    defaults = method.defaults()
+    do = f"see `rmsuite info {method.name}`"
+    return Configured(method, chosen_parameters(f"method {method.name!r}", do, method.defaults(), parameters))
+
+
+def chosen_parameters(
+    owner: str, do: str, defaults: Mapping[str, Any], parameters: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the parameters that differ from their defaults, or raise ``UnknownNameError`` for one that is none."""
     for name in parameters:
         if name not in defaults:
-            do = f"see `rmsuite info {method.name}`"
-            raise unknown_name(f"parameter of method {method.name!r},", name, defaults, do)
+            raise unknown_name(f"parameter of {owner},", name, defaults, do)
     given = {name: _like(defaults[name], value) for name, value in parameters.items()}
-    changed = {k: v for k, v in given.items() if not (type(defaults[k]) is type(v) and defaults[k] == v)}
-    return Configured(method, changed)
+    return {k: v for k, v in given.items() if not (type(defaults[k]) is type(v) and defaults[k] == v)}
 
 
 def _like(default: Any, value: Any) -> Any:

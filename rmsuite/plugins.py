@@ -17,17 +17,24 @@ from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 import pluggy
 
-from rmsuite import hookspecs
+from rmsuite import embedders, hookspecs
+from rmsuite.embedders import BUILT_IN, ConfiguredEmbedder, Embedder
 from rmsuite.errors import PluginError, unknown_name
 from rmsuite.method import Configured, Method, configure, parse
 
 GROUP = "rmsuite"
 PREFIX = "rmsuite_"
 FILE_PREFIX = "rmsuite_plugin_"  # of the names under which plugin files are imported
+RECORDS: Mapping[str, tuple[type, str]] = {
+    "rmsuite_methods": (Method, "Method records"),
+    "rmsuite_embedders": (Embedder, "Embedder records"),
+}
+LISTS: Mapping[str, str] = {"method": "`rmsuite list methods`", "embedder": "`rmsuite list embedders`"}
+T = TypeVar("T", Method, Embedder)
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,7 @@ class Plugin:
     origin: str
     hooks: tuple[str, ...] = ()
     methods: tuple[Method, ...] = ()
+    embedders: tuple[Embedder, ...] = ()
     tasks: tuple[Path, ...] = ()
     results: tuple[Path, ...] = ()
     references: tuple[Path, ...] = ()
@@ -65,11 +73,13 @@ class Catalogue:
     @property
     def owners(self) -> dict[str, list[tuple[Plugin, Method]]]:
         """For each method name, who offers it; more than one is a collision."""
-        owners: dict[str, list[tuple[Plugin, Method]]] = {}
-        for plugin in self.plugins:
-            for method in plugin.methods:
-                owners.setdefault(method.name, []).append((plugin, method))
-        return dict(sorted(owners.items()))
+        return _by_name((plugin, method) for plugin in self.plugins for method in plugin.methods)
+
+    @property
+    def embedder_owners(self) -> dict[str, list[tuple[Plugin, Embedder]]]:
+        """For each embedder name, who offers it, rmsuite itself included."""
+        mine = Plugin("rmsuite", "built in", embedders=BUILT_IN)
+        return _by_name((plugin, one) for plugin in (mine, *self.plugins) for one in plugin.embedders)
 
     def owned(self, name: str) -> tuple[Plugin, Method]:
         """Return a method and its plugin.
@@ -81,22 +91,28 @@ class Catalogue:
         PluginError
             If two plugins do.
         """
-        owners = self.owners
+        return self._the_one("method", name, self.owners)
+
+    def owned_embedder(self, name: str) -> tuple[Plugin, Embedder]:
+        """Return an embedder and its plugin; raises as ``owned`` does."""
+        return self._the_one("embedder", name, self.embedder_owners)
+
+    def _the_one(self, kind: str, name: str, owners: Mapping[str, list[tuple[Plugin, T]]]) -> tuple[Plugin, T]:
         if name not in owners:
-            raise unknown_name("method", name, owners, self._advice())
+            raise unknown_name(kind, name, owners, self._advice(kind))
         if len(owners[name]) > 1:
             raise PluginError(
-                who=f"method {name!r}",
+                who=f"{kind} {name!r}",
                 expected="one plugin that offers it",
                 got=" and ".join(f"plugin {plugin.name!r} ({plugin.origin})" for plugin, _ in owners[name]),
-                do="rename the method in one of them, or uninstall one",
+                do=f"rename the {kind} in one of them, or uninstall one",
             )
         return owners[name][0]
 
-    def _advice(self) -> str:
+    def _advice(self, kind: str) -> str:
         broken = [plugin.name for plugin in self.plugins if plugin.problem]
         hint = f" (unusable: {', '.join(broken)}; see `rmsuite plugins`)" if broken else ""
-        return "see `rmsuite list methods`, or give its file with --plugin" + hint
+        return f"see {LISTS[kind]}, or give its file with --plugin" + hint
 
     def configured(self, text: str) -> tuple[Plugin, Configured]:
         """Return the method that ``name[key=value]`` names, with its parameters, and its plugin."""
@@ -109,9 +125,21 @@ class Catalogue:
         spelled = isinstance(value, str) and value.endswith("]") and value.partition("[")[0] in self.owners
         return self.configured(value)[1].label if spelled else value
 
+    def embedder(self, text: str) -> ConfiguredEmbedder:
+        """Return the embedder that ``name[key=value]`` names, with its parameters."""
+        name, parameters = parse(text)
+        return embedders.configure(self.owned_embedder(name)[1], parameters)
+
     def paths(self, hook: str) -> list[Path]:
         """Return the folders or files that a hook of the plugins names: tasks, results or references."""
         return [path for plugin in self.plugins for path in getattr(plugin, hook.removeprefix(PREFIX))]
+
+
+def _by_name(offers: Iterable[tuple[Plugin, T]]) -> dict[str, list[tuple[Plugin, T]]]:
+    owners: dict[str, list[tuple[Plugin, T]]] = {}
+    for plugin, offered in offers:
+        owners.setdefault(offered.name, []).append((plugin, offered))
+    return dict(sorted(owners.items()))
 
 
 @dataclass(frozen=True)
@@ -128,8 +156,9 @@ def load(
     objects: Mapping[str, Any] | None = None,
     installed: bool = True,
     strict: bool = True,
+    folders: Iterable[Path] = (),
 ) -> Catalogue:
-    """Load plugins: the installed ones, files, and objects by name.
+    """Load plugins: the installed ones, files, and objects by name; and folders of tasks, which need no plugin.
 
     A plugin that cannot be used is kept with its problem; a file given by path is asked for, so its problem is raised
     if ``strict``.
@@ -137,18 +166,27 @@ def load(
     Raises
     ------
     PluginError
-        If a file given by path, or an object, cannot be used.
+        If a file given by path, or an object, cannot be used, or a folder holds no tasks.
     """
     paths = tuple(dict.fromkeys(Path(file).resolve() for file in files))
     asked = [_Source(path.stem, str(path), partial(load_file, path)) for path in paths]
     asked += [_Source(name, "object", partial(_itself, value)) for name, value in (objects or {}).items()]
+    roots = [_task_folder(folder) for folder in dict.fromkeys(Path(folder).resolve() for folder in folders)]
     plugins = _without_doubles([_plugin(source) for source in [*asked, *(_installed() if installed else ())]])
     for plugin in plugins:
         if strict and plugin.problem and plugin.origin in {source.origin for source in asked}:
             got, _, do = plugin.problem.rstrip(".").partition(". Do: ")
             who, do = f"plugin {plugin.name!r} ({plugin.origin})", do or "mend the plugin, or install what it needs"
             raise PluginError(who=who, expected="a usable plugin", got=got, do=do)
-    return Catalogue(tuple(sorted(plugins, key=lambda p: (p.name, p.origin))), paths)
+    return Catalogue(tuple(sorted([*plugins, *roots], key=lambda p: (p.name, p.origin))), paths)
+
+
+def _task_folder(folder: Path) -> Plugin:
+    if not (folder / "tasks").is_dir():
+        got = "a folder without `tasks`" if folder.is_dir() else "no such folder"
+        do = "give a folder that the command embed or import wrote"
+        raise PluginError(who=f"tasks folder {folder}", expected="a folder of tasks and pools", got=got, do=do)
+    return Plugin(folder.name, str(folder), ("rmsuite_tasks",), tasks=(folder,))
 
 
 def at_hand(text: str) -> Configured:
@@ -234,8 +272,9 @@ def _answers(source: _Source, implementation: Any) -> Plugin:
     answers = {name: _answer(source, name, getattr(manager.hook, name)()) for name in hooks}
     named = ("tasks", "results", "references")
     tasks, stored, references = (tuple(Path(p) for p in answers.get(PREFIX + name, ())) for name in named)
-    methods = tuple(answers.get("rmsuite_methods", ()))
-    return Plugin(source.name, source.origin, hooks, methods, tasks, stored, references, code=_code(implementation))
+    methods, offered = (tuple(answers.get(hook, ())) for hook in RECORDS)
+    code = _code(implementation)
+    return Plugin(source.name, source.origin, hooks, methods, offered, tasks, stored, references, code=code)
 
 
 def _code(implementation: Any) -> str:
@@ -272,7 +311,7 @@ def _refuse_misspelt(source: _Source, implementation: Any, known: Sequence[str])
 
 def _answer(source: _Source, hook: str, answers: Sequence[Any]) -> list[Any]:
     """Return what the hook returned as a list; pluggy leaves an answer of None out."""
-    kind, words = (Method, "Method records") if hook == "rmsuite_methods" else (str | Path, "paths")
+    kind, words = RECORDS.get(hook, (str | Path, "paths"))
     answer = answers[0] if answers else None
     items = list(answer) if isinstance(answer, Iterable) and not isinstance(answer, str) else None
     wrong = [answer] if items is None else [item for item in items if not isinstance(item, kind)]

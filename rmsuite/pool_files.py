@@ -15,7 +15,8 @@ from rmsuite.errors import TaskError
 
 def sha256(path: Path) -> str:
     """Return the hex digest of a file's bytes."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_folder(folder: Path, card_name: str, card: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:

@@ -13,23 +13,30 @@ import numpy as np
 
 from rmsuite.data import Pool, Votes
 from rmsuite.errors import TaskError
+from rmsuite.splits import PARTS
+from rmsuite.stacked import Stacked, open_stacked
 
 FORMAT = 1
 POOL_CARD, EMBEDDINGS_CARD = "pool.toml", "embeddings.toml"
 COLUMNS = ("prompt_id", "category", "offsets", "response_id", "generator", "length")
-OPTIONAL_COLUMNS = ("gold", "human_pairs", "ratings")
+OPTIONAL_COLUMNS = ("gold", "human_pairs", "ratings", "split_id", "part")
 VOTE_COLUMNS = ("vote_response", "vote_rater", "vote_value")
 POOL_FIELDS = ("name", "format", "categories", "n_prompts", "n_responses", "sha256")
 
 
 @dataclass(frozen=True, eq=False)
 class EmbeddingSet:
-    """One base model's embeddings of one pool, row-aligned with it and memory-mapped."""
+    """One base model's embeddings of one pool, row-aligned with it and memory-mapped; ``matrix[rows]`` gathers."""
 
     base_model: str
-    matrix: np.ndarray
+    matrix: np.ndarray | Stacked
     card: Mapping[str, Any]
     digest: str
+
+    @property
+    def signed(self) -> str:
+        """Name and digest, as signatures have them."""
+        return f"{self.base_model}#{self.digest[:12]}"
 
 
 def read_card(path: Path) -> dict[str, Any]:
@@ -78,10 +85,18 @@ def load_embeddings(folder: Path, base_model: str, n_responses: int) -> Embeddin
     home = folder / "embeddings" / base_model
     card = read_card(home / EMBEDDINGS_CARD)
     _require(home / EMBEDDINGS_CARD, card, ("sha256",))
-    matrix = _column(home, card, "embeddings")
+    matrix = _matrix(home, card)
     if matrix.ndim != 2 or len(matrix) != n_responses:
         raise _wrong(home, f"({n_responses}, n_features), a row for each response of the pool", f"shape {matrix.shape}")
     return EmbeddingSet(base_model, matrix, card, _digest(home / EMBEDDINGS_CARD))
+
+
+def _matrix(home: Path, card: Mapping[str, Any]) -> np.ndarray | Stacked:
+    if "blocks" not in card:
+        return _column(home, card, "embeddings")
+    for name in card["sha256"]:
+        _intact(home, card, name)
+    return open_stacked(home, card["blocks"])
 
 
 def _require(path: Path, card: Mapping[str, Any], names: Iterable[str]) -> None:
@@ -98,18 +113,23 @@ def _known_format(folder: Path, card: Mapping[str, Any]) -> None:
 
 
 def _column(folder: Path, card: Mapping[str, Any], name: str) -> np.ndarray:
-    path = folder / f"{name}.npy"
-    expected = card["sha256"].get(path.name, "no such file")
-    if not path.is_file() or _digest(path) != expected:
-        got = f"sha256 {_digest(path)}" if path.is_file() else "no file"
-        do = "reinstall the package: the file is damaged or was edited, and no result may rest on it"
-        raise TaskError(who=f"data file {path}", expected=f"sha256 {expected}", got=got, do=do)
+    path = _intact(folder, card, f"{name}.npy")
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError) as error:
         raise TaskError(
             who=f"data file {path}", expected="a numpy array without pickle", got=str(error), do="save it with np.save"
         ) from None
+
+
+def _intact(folder: Path, card: Mapping[str, Any], name: str) -> Path:
+    path = folder / name
+    expected = card["sha256"].get(path.name, "no such file")
+    if not path.is_file() or _digest(path) != expected:
+        got = f"sha256 {_digest(path)}" if path.is_file() else "no file"
+        do = "reinstall the package: the file is damaged or was edited, and no result may rest on it"
+        raise TaskError(who=f"data file {path}", expected=f"sha256 {expected}", got=got, do=do)
+    return path
 
 
 def _digest(path: Path) -> str:
@@ -143,12 +163,16 @@ def _check_pool(folder: Path, card: Mapping[str, Any], pool: Pool) -> None:
 
 def _check_shapes(folder: Path, pool: Pool) -> None:
     n_prompts, n_responses = len(pool.prompt_id), len(pool.response_id)
-    rows = {"prompt_id": n_prompts, "category": n_prompts, "response_id": n_responses}
+    rows = dict.fromkeys(("prompt_id", "category", "split_id", "part"), n_prompts) | {"response_id": n_responses}
     rows |= dict.fromkeys(("generator", "length", "gold"), n_responses)
     for name, n in rows.items():
         column = getattr(pool, name)
         if column is not None and column.shape != (n,):
             raise _wrong(folder, f"column {name} of shape ({n},)", f"{column.shape}")
+    if pool.split_id is not None and pool.split_id.dtype.kind != "S":
+        raise _wrong(folder, "split_id of bytes, as prompt_id", f"{pool.split_id.dtype}")
+    if pool.part is not None and not np.isin(pool.part, range(len(PARTS))).all():
+        raise _wrong(folder, f"a column part of numbers from 0 to {len(PARTS) - 1}", "others")
 
 
 def _check_human_pairs(folder: Path, pool: Pool, pairs: np.ndarray) -> None:

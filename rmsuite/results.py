@@ -73,10 +73,20 @@ class CellRecord:
 
 def cell_path(home: Path, record: CellRecord) -> Path:
     """Return where a cell's record is kept: a function of its key."""
-    slug = re.sub(r"[^a-z0-9.@=-]", "_", record.method.lower())
-    if slug != record.method or len(slug) > 60:
-        slug = f"{slug[:60]}-{hashlib.sha256(record.method.encode()).hexdigest()[:8]}"
-    return home / record.task / slug / f"{record.repetition}.json"
+    return task_folder(home, record.task) / _slug(record.method) / f"{record.repetition}.json"
+
+
+def task_folder(home: Path, task: str) -> Path:
+    """Return the folder of a task's cells: its label, or, of a task with changed fields, one made of it."""
+    return home / (_slug(task) if "[" in task else task)
+
+
+def _slug(label: str) -> str:
+    """Return a name that every file system can hold, another one for each label."""
+    slug = re.sub(r"[^a-z0-9.@=-]", "_", label.lower())
+    if slug != label or len(slug) > 60:
+        slug = f"{slug[:60]}-{hashlib.sha256(label.encode()).hexdigest()[:8]}"
+    return slug
 
 
 def write(home: Path, record: CellRecord) -> Path:
@@ -167,7 +177,7 @@ def _malformed(record: CellRecord) -> str:
         return f"status {record.status!r} and kind {record.kind!r}"
     if record.status != "ok" and record.arrays:
         return f"numbers of a cell that {record.status}"
-    if not re.fullmatch(r"[\w-][\w.-]*@\d+", record.task) or not record.method:
+    if not re.fullmatch(r"[\w-][\w.-]*@\d+(\[.+\])?", record.task) or not record.method:
         return f"task {record.task!r} and method {record.method!r}"
     columns = record.facts.get("columns")
     if not isinstance(columns, list) or not columns or not all(isinstance(name, str) for name in columns):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from rmsuite.errors import ResultsError
@@ -71,3 +72,14 @@ def worded(first: str, second: str) -> str:
     'task: a@1 against a@2'
     """
     return "; ".join(f"{key}: {one} against {two}" for key, (one, two) in differences(first, second).items())
+
+
+def unversioned(task: str) -> str:
+    """Return the name of a task as commands take it, from its label.
+
+    Examples
+    --------
+    >>> unversioned("toy@2[annotator=flip[rate=0.1]]")
+    'toy[annotator=flip[rate=0.1]]'
+    """
+    return re.sub(r"@\d+", "", task, count=1)

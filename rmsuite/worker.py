@@ -58,6 +58,24 @@ class Outcome:
         uncertainty = self.uncertainty if step.uncertainty is None else step.uncertainty
         return replace(step, rewards=rewards, uncertainty=uncertainty, seconds=seconds, output=output)
 
+    def joined(self, step: Outcome) -> Outcome:
+        """Return the outcome of one more block of the same step: answers follow one another."""
+        if step.phase:
+            return self.then(step)
+        seconds = {name: self.seconds.get(name, 0.0) + value for name, value in step.seconds.items()}
+        return Outcome(
+            rewards=_follow(self.rewards, step.rewards),
+            uncertainty=_follow(self.uncertainty, step.uncertainty),
+            probability=_follow(self.probability, step.probability),
+            states_probability=step.states_probability,
+            seconds=seconds,
+            output=(self.output + step.output)[-KEPT_OUTPUT:],
+        )
+
+
+def _follow(first: np.ndarray | None, second: np.ndarray | None) -> np.ndarray | None:
+    return second if first is None or second is None else np.concatenate([first, second])
+
 
 class _Broken(Exception):  # noqa: N818 -- carries an error, is none
     """Carries the phase in which a stranger's code failed."""
@@ -129,8 +147,8 @@ def fit(configured: Configured, pairs: PreferencePairs, seed: int) -> Outcome:
     return Outcome(seconds=seconds, output=output.getvalue()[-KEPT_OUTPUT:])
 
 
-def reward(label: str, embeddings: np.ndarray) -> Outcome:
-    """Reward test embeddings with the model that ``fit`` left here; keep it only if it states probabilities."""
+def reward(label: str, embeddings: np.ndarray, more: bool = False) -> Outcome:
+    """Reward test embeddings with the model that ``fit`` left here; keep it if it states probabilities or more come."""
     model, n, uncertainty = _fitted.pop(), len(embeddings), None
     seconds: dict[str, float] = {}
     with _output() as output:
@@ -143,15 +161,17 @@ def reward(label: str, embeddings: np.ndarray) -> Outcome:
         except _Broken as broken:
             return _failure(broken, output.getvalue())
     asks = states_probability(model)
-    if asks:
+    if asks or more:
         _fitted.append(model)
     text = output.getvalue()[-KEPT_OUTPUT:]
     return Outcome(rewards, uncertainty, states_probability=asks, seconds=seconds, output=text)
 
 
-def probability(label: str, embeddings: np.ndarray, first: np.ndarray, second: np.ndarray) -> Outcome:
-    """Ask the model, which has given all its rewards, which of two rows is preferred, and forget it."""
-    model = _fitted.pop()
+def probability(
+    label: str, embeddings: np.ndarray, first: np.ndarray, second: np.ndarray, more: bool = False
+) -> Outcome:
+    """Ask the model, which has given all its rewards, which of two rows is preferred, and forget it if no more come."""
+    model = kept = _fitted.pop()
     seconds: dict[str, float] = {}
     assert states_probability(model)
     with _output() as output:
@@ -161,6 +181,8 @@ def probability(label: str, embeddings: np.ndarray, first: np.ndarray, second: n
                 stated = as_probability(stated, len(first), who=repr(label))
         except _Broken as broken:
             return _failure(broken, output.getvalue())
+    if more:
+        _fitted.append(kept)
     return Outcome(probability=stated, seconds=seconds, output=output.getvalue()[-KEPT_OUTPUT:])
 
 

@@ -12,7 +12,7 @@ from rmsuite import cli, plugins, results
 from rmsuite.commands import shared
 from rmsuite.render import render
 from rmsuite.reports.tables import report
-from rmsuite.tasks import read_book
+from rmsuite.tasks import Task, read_book
 
 ROOT = Path(__file__).resolve().parents[1]
 STORED = ROOT / "baselines" / "rmsuite_baselines" / "results"
@@ -53,13 +53,57 @@ def task_index() -> str:
         card = loaded.pool_card
         rows.append([task.label, task.question, sizes, responses, card["label_source"], card["licence"]])
     flaws = [
-        f"\n**{task.name}**: known flaws\n\n" + "\n".join(f"- {flaw}" for flaw in task.load().pool_card["known_flaws"])
+        f"\n**{task.name}**: known flaws\n\n" + "\n".join(f"- {flaw}" for flaw in flaws_of(task))
         for task in book.tasks.values()
     ]
     return "\n".join([*(f"| {' | '.join(row)} |" for row in rows), *flaws])
 
 
-GENERATORS = {"leaderboard": leaderboard, "commands": commands, "methods": methods, "tasks": task_index}
+def flaws_of(task: Task) -> list[str]:
+    """What is known to be wrong with a task: by its pool's card, and by the leaks that were measured."""
+    leaks = task.facts()["leaks"]
+    near = leaks["test_prompts_near_training"]
+    dialogues = leaks["test_dialogues_that_begin_or_continue_training"]
+    measured = [f"Test prompts that are nearly a training or validation prompt: {near}."] * bool(near)
+    measured += [f"Test prompts that begin or continue a training or validation dialogue: {dialogues}."] * bool(
+        dialogues
+    )
+    for other, facts in leaks.get("shared_with", {}).items():
+        near, equal = facts["near_duplicates"], facts["equal_prompts"]
+        measured.append(f"Pairs of near-duplicates with prompts of {other}: {near}; equal prompts: {equal}.")
+    return [*task.load().pool_card["known_flaws"], *measured]
+
+
+def pool_facts() -> str:
+    """What was measured of each task's pool, and how far a plain method rises above the controls."""
+    book = read_book([ROOT / "tasks" / "rmsuite_tasks"])
+    header = ["task", "pairs", "longer wins", "length and gold", "raters order alike", "method", "pair accuracy"]
+    header += ["best control", "gain", "gain / its standard error"]
+    rows = [header, ["---"] * len(header)]
+    for task in book.tasks.values():
+        facts = task.facts()
+        statistics, signal = facts["statistics"], facts["signal"][task.label]
+        correlation, alike = (statistics.get(n) for n in ("spearman_of_length_with_gold", "raters_order_alike"))
+        row = [task.label, f"{statistics['n_pairs']:,}", f"{statistics['longer_wins']:.1%}"]
+        row += [f"{correlation:+.2f}" if correlation is not None else "", f"{alike:.1%}" if alike is not None else ""]
+        row += [signal["method"], interval(signal["pair_accuracy"], ""), signal["best_control"]]
+        rows.append([*row, interval(signal["gain"], "+"), f"{signal['gain_in_standard_errors']:.1f}"])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def interval(numbers: list[float], sign: str) -> str:
+    """A value with its interval, in percent."""
+    value, low, high = (f"{100 * number:{sign}.1f}" for number in numbers)
+    return f"{value} [{low}, {high}]"
+
+
+GENERATORS = {
+    "leaderboard": leaderboard,
+    "commands": commands,
+    "methods": methods,
+    "tasks": task_index,
+    "facts": pool_facts,
+}
 
 
 def fresh(page: str) -> str:

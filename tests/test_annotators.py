@@ -10,7 +10,9 @@ from scipy.integrate import quad
 from scipy.special import expit
 from scipy.stats import binom, norm
 
-from rmsuite.annotators import ANNOTATORS, annotator, bradley_terry, flip, human, perfect
+from rmsuite.annotators import ABSTAINED, ANNOTATORS, FIRST, SECOND, TIE, Offered, annotator
+from rmsuite.annotators.single import bradley_terry, flip, human, perfect
+from rmsuite.data import Votes
 from rmsuite.errors import RmsuiteError, TaskError, UnknownNameError
 
 MARGINS = np.array([-40.0, -3.0, -1.0, -0.2, -1e-9, 1e-9, 0.2, 1.0, 3.0, 40.0])
@@ -25,13 +27,28 @@ class Grid:
         return (np.arange(n) + 0.5) / n
 
 
+def offered(margin, scale=1.0, length=None, response=None, votes=None):
+    margin = np.asarray(margin, float)
+    pairs = np.arange(2 * len(margin)).reshape(-1, 2) if response is None else np.asarray(response)
+    length = np.ones((len(margin), 2)) if length is None else np.asarray(length, float)
+    return Offered(margin, scale, length, pairs, votes)
+
+
 def probability(who, margin, scale=1.0, n=20_000):
     """Return the probability that the first response is chosen, to 1 / n."""
-    return float(np.mean(who.prefers_first(np.full(n, margin), scale, Grid())))
+    return float(np.mean(who.judge(offered(np.full(n, margin), scale), Grid()) == FIRST))
+
+
+def answers(who, margin, scale=1.0, seed=0, **more):
+    return who.judge(offered(margin, scale, **more), np.random.default_rng(seed))
 
 
 def labels(who, margin, scale=1.0, seed=0):
-    return who.prefers_first(np.asarray(margin), scale, np.random.default_rng(seed))
+    """Whether the first response is chosen, of an annotator that always chooses."""
+    given = answers(who, margin, scale, seed)
+    assert who.decisive
+    assert np.isin(given, (FIRST, SECOND)).all()
+    return given == FIRST
 
 
 def margins(n=100_000, seed=1):
@@ -136,13 +153,14 @@ def test_which_side_is_first_does_not_matter():
 
 
 def test_the_human_annotator_has_no_rule():
-    assert human().prefers_first is None
+    assert human().judge is None
 
 
-@pytest.mark.parametrize("text", ["human", "perfect", "bradley-terry", "flip"])
-def test_every_annotator_is_found_by_its_name_with_its_default(text):
-    assert set(ANNOTATORS) == {"human", "perfect", "bradley-terry", "flip"}
-    assert annotator(text).label.startswith(text)
+@pytest.mark.parametrize("text", ANNOTATORS)
+def test_every_annotator_is_found_by_its_name_with_its_default_and_by_its_label(text):
+    found = annotator(text)
+    assert found.label.startswith(text)
+    assert annotator(found.label).label == found.label
 
 
 def test_a_label_says_the_parameters_in_one_spelling():
@@ -170,6 +188,22 @@ def test_a_label_says_the_parameters_in_one_spelling():
         "bradley-terry[beta=1]",
         "perfect[rate=0.1]",
         "human[votes=3]",
+        "bradley-terry[normaliser=0]",
+        "bradley-terry[normaliser=mean]",
+        "crowd[raters=0]",
+        "crowd[raters=2.5]",
+        "crowd[spread=-1]",
+        "crowd[quality=0]",
+        "votes[of=flip]",
+        "length-biased[weight=nan]",
+        "length-biased[of=human]",
+        "abstaining[rate=2]",
+        "abstaining[within=-1]",
+        "tie-giving[within=nan]",
+        "majority[k=0]",
+        "majority[k=True]",
+        "majority[of=flip[rate=2]]",
+        "majority[find=flip]",
     ],
 )
 def test_a_parameter_that_makes_no_sense_is_an_error_with_four_parts(text):
@@ -179,9 +213,159 @@ def test_a_parameter_that_makes_no_sense_is_an_error_with_four_parts(text):
     assert all((error.value.who, error.value.expected, error.value.got, error.value.do))
 
 
-@pytest.mark.parametrize("text", ["bradly-terry", "", "flip[rate=0.1", "flip[0.1]", "perfect human"])
+@pytest.mark.parametrize(
+    "text", ["bradly-terry", "", "flip[rate=0.1", "flip[0.1]", "perfect human", "majority[of=flop]"]
+)
 def test_a_specification_that_is_none_is_an_error(text):
     with pytest.raises(RmsuiteError) as error:
         annotator(text)
     assert isinstance(error.value, UnknownNameError)
     assert error.value.do
+
+
+# Of another kind than noise on one gold margin
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "majority[k=5,of=flip[rate=0.3]]",
+        "abstaining[of=length-biased[of=bradley-terry[normaliser=6.0,quality=2.0],weight=-0.5],rate=0.1,within=0.0]",
+        "tie-giving[of=majority[k=3,of=votes],within=0.1]",
+    ],
+)
+def test_a_composed_label_is_read_back_as_itself(text):
+    assert annotator(text).label == annotator(annotator(text).label).label == text
+
+
+def test_a_constant_normaliser_stands_in_for_the_spread_of_gold():
+    margin = margins(5000)
+    one = labels(annotator("bradley-terry[normaliser=6.0,quality=2.0]"), margin, scale=123.0)
+    np.testing.assert_array_equal(one, labels(bradley_terry(2.0), margin, scale=6.0))
+
+
+def test_infinite_quality_is_the_perfect_annotator():
+    margin = margins(1000)
+    np.testing.assert_array_equal(labels(bradley_terry(math.inf), margin), margin > 0)
+
+
+@pytest.mark.parametrize(("k", "rate"), [(1, 0.3), (3, 0.3), (5, 0.3), (5, 0.45), (9, 0.2)])
+def test_a_majority_is_right_as_the_binomial_says(k, rate):
+    """Wrong if more than half of k independent judgements are, within bounds of one in a million."""
+    margin = margins()
+    wrong = np.count_nonzero(labels(annotator(f"majority[of=flip[rate={rate}],k={k}]"), margin) != (margin > 0))
+    low, high = binom.interval(1 - 1e-6, len(margin), binom.sf(k // 2, k, rate))
+    assert low <= wrong <= high
+
+
+def test_an_even_majority_ties_as_the_binomial_says():
+    found = answers(annotator("majority[of=flip[rate=0.3],k=4]"), margins())
+    low, high = binom.interval(1 - 1e-6, len(found), binom.pmf(2, 4, 0.3))
+    assert low <= np.count_nonzero(found == TIE) <= high
+    assert not annotator("majority[of=flip,k=4]").decisive
+
+
+def test_a_majority_of_one_is_the_annotator_itself_and_of_the_silent_is_silence():
+    margin = margins(1000)
+    for of in ("flip[rate=0.3]", "crowd", "abstaining[of=flip,rate=0.5]"):
+        one = answers(annotator(f"majority[of={of},k=1]"), margin)
+        np.testing.assert_array_equal(one, answers(annotator(of), margin))
+    silent = answers(annotator("majority[of=abstaining[rate=1]]"), margin)
+    assert (silent == ABSTAINED).all()
+
+
+def test_a_crowd_of_equal_raters_is_the_bradley_terry_annotator():
+    margin = margins(5000)
+    found = labels(annotator("crowd[quality=2.0,raters=7,spread=0]"), margin, scale=1.5)
+    np.testing.assert_array_equal(found, labels(bradley_terry(2.0), margin, scale=1.5))
+
+
+def test_a_crowd_agrees_with_gold_as_its_raters_do_on_average():
+    """Raters have the quantiles of a lognormal quality, and each pair goes to any of them."""
+    qualities = 2 * np.exp(0.8 * norm.ppf((np.arange(5) + 0.5) / 5))
+    agreed = np.count_nonzero(labels(annotator("crowd[quality=2,raters=5,spread=0.8]"), np.full(100_000, 0.7)))
+    low, high = binom.interval(1 - 1e-6, 100_000, expit(0.7 * qualities).mean())
+    assert low <= agreed <= high
+
+
+def test_a_length_bias_of_nothing_is_none_and_a_large_one_decides_alone():
+    rng, margin = np.random.default_rng(0), margins(2000)
+    length = rng.permuted(np.tile([10, 400], (2000, 1)), axis=1)
+    plain = annotator("length-biased[weight=0]")
+    np.testing.assert_array_equal(answers(plain, margin, length=length) == FIRST, margin > 0)
+    longer = length[:, 0] > length[:, 1]
+    np.testing.assert_array_equal(
+        answers(annotator("length-biased[weight=99]"), margin, length=length) == FIRST, longer
+    )
+    short = answers(annotator("length-biased[weight=-99]"), margin, length=length) == FIRST
+    np.testing.assert_array_equal(short, ~longer)
+
+
+def test_a_length_bias_adds_its_weight_for_each_doubling():
+    """15 is one less than four times four: two doublings of 1 + length, against margins a little below and above."""
+    length, who = [[3, 15]] * 2, annotator("length-biased[weight=0.5]")
+    assert answers(who, [2.9, 3.1], scale=3.0, length=length).tolist() == [SECOND, FIRST]
+    inner = annotator("length-biased[of=bradley-terry[quality=2.0],weight=0.5]")
+    even = answers(inner, np.full(100_000, 3.0), scale=3.0, length=np.tile([3, 15], (100_000, 1))) == FIRST
+    low, high = binom.interval(1 - 1e-6, 100_000, 0.5)
+    assert low <= np.count_nonzero(even) <= high
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.2, 1.0])
+def test_abstentions_are_of_the_stated_rate_and_leave_the_other_labels_as_they_are(rate):
+    margin = margins()
+    found = answers(annotator(f"abstaining[of=flip[rate=0.3],rate={rate},within=0]"), margin)
+    said = found != ABSTAINED
+    low, high = binom.interval(1 - 1e-6, len(margin), rate)
+    assert low <= np.count_nonzero(~said) <= high
+    np.testing.assert_array_equal(found[said], answers(annotator("flip[rate=0.3]"), margin)[said])
+
+
+def test_small_margins_are_ties_or_silence():
+    margin = [-3.0, -0.9, 0.9, 3.0]
+    assert answers(annotator("tie-giving[within=0.5]"), margin, scale=2.0).tolist() == [SECOND, TIE, TIE, FIRST]
+    silent = answers(annotator("abstaining[within=0.5]"), margin, scale=2.0).tolist()
+    assert silent == [SECOND, ABSTAINED, ABSTAINED, FIRST]
+    both = answers(annotator("tie-giving[of=abstaining[within=0.5],within=2]"), margin, scale=2.0).tolist()
+    assert both == [TIE, ABSTAINED, ABSTAINED, TIE]
+
+
+RATED = Votes(
+    response=np.array([0, 1, 0, 1, 0, 2, 3, 3, 2]),
+    rater=np.array([0, 0, 1, 1, 2, 2, 5, 5, 5]),
+    value=np.array([5.0, 1.0, 2.0, 4.0, 3.0, 3.0, 1.0, 4.0, 2.0]),
+)
+
+
+def test_a_vote_is_that_of_a_rater_who_rated_both():
+    """Raters 0 and 1 disagree on (0, 1); rater 2 ties (0, 2); nobody rated (1, 3); rater 5's mean says 3 over 2."""
+    pairs = [(0, 1), (1, 0), (0, 2), (1, 3), (2, 3)]
+    found = np.array(
+        [answers(annotator("votes"), np.ones(5), response=pairs, votes=RATED, seed=seed) for seed in range(400)]
+    )
+    assert set(found[:, 0]) == {FIRST, SECOND}
+    low, high = binom.interval(1 - 1e-6, 400, 0.5)
+    assert low <= np.count_nonzero(found[:, 0] == FIRST) <= high
+    np.testing.assert_array_equal(np.unique(found[:, 2:], axis=0), [[TIE, ABSTAINED, SECOND]])
+    turned = answers(annotator("votes"), np.ones(5), response=np.array(pairs)[:, ::-1], votes=RATED, seed=3)
+    same = answers(annotator("votes"), np.ones(5), response=pairs, votes=RATED, seed=3)
+    np.testing.assert_array_equal(turned, np.where(np.abs(same) == 1, -same, same))
+
+
+def test_votes_need_a_pool_that_has_them():
+    with pytest.raises(TaskError, match="expected a pool with the votes of single raters"):
+        answers(annotator("votes"), MARGINS)
+
+
+@pytest.mark.parametrize("text", [name for name in ANNOTATORS if name not in ("human", "votes")])
+def test_which_side_is_first_says_nothing_to_any_annotator(text):
+    """Turned pairs get turned answers as often; ties and silence stay."""
+    length = np.random.default_rng(1).integers(1, 500, (60_000, 2))
+    margin = margins(60_000)
+    one = answers(annotator(text), margin, length=length, seed=1)
+    other = answers(annotator(text), -margin, length=length[:, ::-1], seed=2)
+    for answer, turned in ((FIRST, SECOND), (TIE, TIE), (ABSTAINED, ABSTAINED)):
+        counts = np.count_nonzero(one == answer), np.count_nonzero(other == turned)
+        assert abs(counts[0] - counts[1]) <= 6 * math.sqrt(60_000 / 2)
+    if text in ("flip", "bradley-terry", "crowd", "majority", "perfect"):
+        assert np.mean((one == FIRST) == (margin > 0)) > 0.6

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from itertools import combinations
 from pathlib import Path
 
+import generated
 import numpy as np
+import pool_facts
 import pytest
+import signal_lines
 
 import rmsuite_tasks
+from rmsuite import cli, results
 from rmsuite.harness import Setting
 from rmsuite.pools import load_embeddings, load_pool, read_card
+from rmsuite.reports.tables import report
 from rmsuite.splits import FRACTIONS, part_of
+from rmsuite.sweeps import studies, tasks_of
 from rmsuite.tasks import read_book
 
 ROOT = Path(rmsuite_tasks.__file__).parent
-POOLS = ("alpaca-eval", "alpaca-eval-probe", "hh-rlhf")
+POOLS = ("alpaca-eval", "alpaca-eval-probe", "hh-rlhf", "mqm", "safety", "truthfulqa")
 BOOK = read_book([ROOT])
 
 every_pool = pytest.mark.parametrize("name", POOLS)
@@ -34,30 +41,49 @@ def test_these_are_all_pools():
     assert {path.name for path in (ROOT / "pools").iterdir()} == set(POOLS)
 
 
-def test_the_hook_offers_this_folder():
-    assert rmsuite_tasks.rmsuite_tasks() == [ROOT]
+def test_the_hook_offers_this_folder_and_the_larger_one_of_a_checkout():
+    more = ROOT.parent / "more"
+    assert rmsuite_tasks.rmsuite_tasks() == [ROOT, *([more] if more.is_dir() else [])]
 
 
 @pytest.mark.parametrize("name", sorted(BOOK.tasks))
 def test_every_task_loads_and_gives_pairs(name):
     task = BOOK.task(name).load()
     setting = Setting(task, 0, 0)
-    assert len(setting.pairs) > 1000
-    assert len(setting.pairs.validation) > 200
-    assert task.test.n_prompts > 150
-    assert set(task.card.columns) <= {"pair-accuracy", "spearman", "best-of-16"}
+    assert len(setting.pairs) > 500
+    assert len(setting.pairs.validation) > 100
+    assert task.test.n_prompts > 15
+    assert set(task.card.columns) <= {"pair-accuracy", "spearman", "best-of-4", "best-of-16"}
 
 
 def test_every_suite_names_tasks_that_exist():
     assert "default" in BOOK.suites
     for suite in BOOK.suites.values():
-        assert set(suite.tasks) <= set(BOOK.tasks)
-        assert suite.repetitions >= 2
+        assert tasks_of(studies(BOOK, suite))
+        assert suite.repetitions >= 2 or suite.name == "smoke"
+    assert BOOK.suite("default").tasks == ("alpaca-eval", "hh-rlhf", "truthfulqa", "safety")
+    assert set(BOOK.suites) >= {"smoke", "noise", "budget", "shift", "full"}
+
+
+@pytest.mark.parametrize("label", [t.label for t in tasks_of(studies(BOOK, BOOK.suite("full"))) if t.changes])
+def test_every_variant_of_the_suites_gives_pairs(label):
+    card = BOOK.task(label)
+    setting = Setting(card.load(), 0, 0)
+    assert len(setting.pairs) >= 1000
+    assert len(setting.pairs) == (card.budget or len(setting.pairs))
+    assert len(setting.pairs.validation) >= 200
+    assert setting.task.test.n_prompts > 150
+
+
+def test_the_suite_full_holds_the_others():
+    full = {task.label for task in tasks_of(studies(BOOK, BOOK.suite("full")))}
+    for name in ("default", "noise", "budget", "shift"):
+        assert {task.label for task in tasks_of(studies(BOOK, BOOK.suite(name)))} <= full
 
 
 def test_the_package_holds_arrays_and_cards_only():
     files = [path for path in ROOT.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
-    assert {path.suffix for path in files if "pools" in path.parts} == {".npy", ".toml"}
+    assert {path.suffix for path in files if "pools" in path.relative_to(ROOT).parts} == {".npy", ".toml"}
     assert {path.relative_to(ROOT).as_posix() for path in files if path.suffix not in (".npy", ".toml")} == {
         "__init__.py",
         "references.bib",
@@ -69,7 +95,7 @@ def test_every_array_is_numbers_or_ids():
     for path in ROOT.rglob("*.npy"):
         array = np.load(path, mmap_mode="r", allow_pickle=False)
         if array.dtype.kind == "S":
-            assert path.stem in ("prompt_id", "response_id")
+            assert path.stem in ("prompt_id", "response_id", "split_id")
             assert all(set(value) <= set(b"0123456789abcdef") and 10 <= len(value) <= 14 for value in array.tolist())
         else:
             assert array.dtype.kind in "iuf"
@@ -164,7 +190,7 @@ def test_the_stated_flaws_are_true(pools):
 
 def test_a_prompt_is_in_the_same_part_of_every_pool(pools):
     parts = {
-        name: dict(zip(p.prompt_id.tolist(), part_of(p.prompt_id, FRACTIONS), strict=True)) for name, p in pools.items()
+        name: dict(zip(p.prompt_id.tolist(), pool_facts.parts(p).tolist(), strict=True)) for name, p in pools.items()
     }
     for one, other in combinations(POOLS, 2):
         for prompt in parts[one].keys() & parts[other].keys():
@@ -174,7 +200,103 @@ def test_a_prompt_is_in_the_same_part_of_every_pool(pools):
 
 @every_pool
 def test_parts_are_near_their_fractions(pools, name):
-    part = part_of(pools[name].prompt_id, FRACTIONS)
+    part = pool_facts.parts(pools[name])
     n = len(part)
     for name, fraction in FRACTIONS.items():
         assert abs(np.mean(part == name) - fraction) < 4 * np.sqrt(fraction * (1 - fraction) / n)
+
+
+@every_pool
+def test_the_stated_statistics_are_those_of_the_columns(pools, name):
+    assert pool_facts.read(ROOT / "pools" / name)["statistics"] == pool_facts.statistics(pools[name])
+
+
+def test_a_prompt_decides_for_itself_or_the_smallest_id_of_its_group_does(pools):
+    for pool in pools.values():
+        if pool.split_id is not None:
+            own = pool.split_id == pool.prompt_id
+            assert own.any()
+            assert not own.all()
+            assert (pool.split_id <= pool.prompt_id).all()
+            assert set(pool.split_id.tolist()) <= set(pool.prompt_id[own].tolist())
+
+
+@pytest.mark.parametrize("name", sorted(set(POOLS) - {"alpaca-eval-probe"}))
+def test_equal_prompts_of_two_pools_are_counted_where_they_leak(pools, name):
+    leaks = pool_facts.read(ROOT / "pools" / name)["leaks"]
+    mine = set(pools[name].prompt_id.tolist())
+    others = {other: len(mine & set(pools[other].prompt_id.tolist())) for other in POOLS if other != name}
+    others.pop("alpaca-eval-probe", None)
+    said = {other: facts["equal_prompts"] for other, facts in leaks.get("shared_with", {}).items()}
+    assert {other: n for other, n in others.items() if n} == {other: n for other, n in said.items() if n}
+    assert all(facts["near_duplicates"] >= facts["equal_prompts"] for facts in leaks.get("shared_with", {}).values())
+
+
+def test_near_duplicates_are_in_one_part_where_the_pool_groups_them(pools):
+    for name, pool in pools.items():
+        if pool.split_id is not None:
+            leaks = pool_facts.read(ROOT / "pools" / name)["leaks"]
+            assert leaks["near_duplicate_pairs"] >= np.count_nonzero(pool.split_id != pool.prompt_id) > 0
+            assert leaks["near_duplicate_pairs_across_parts"] == leaks["test_prompts_near_training"] == 0
+
+
+@pytest.mark.parametrize("name", sorted(BOOK.tasks))
+def test_a_task_says_how_far_a_plain_method_rises_above_the_controls(name):
+    task = BOOK.task(name)
+    line = pool_facts.read(task.pool_folder)["signal"][task.label]
+    assert line["method"] in signal_lines.METHODS
+    assert line["gain"][1] <= line["gain"][0] <= line["gain"][2]
+    assert (line["gain_in_standard_errors"] > 0) == (line["gain"][0] > 0)
+    options = cli.parser().parse_args(line["command"].split()[1:])
+    assert options.task == [name]
+    assert options.method == list(signal_lines.METHODS)
+
+
+def test_info_shows_what_was_measured(capsys):
+    assert cli.main(["info", "safety"]) == 0
+    shown = capsys.readouterr().out
+    facts = pool_facts.read(ROOT / "pools" / "safety")
+    assert re.search(rf"^measured: statistics: longer_wins +{facts['statistics']['longer_wins']}$", shown, re.MULTILINE)
+    assert re.search(r"^measured: leaks: shared_with: hh-rlhf: near_duplicates +\d+$", shown, re.MULTILINE)
+    assert re.search(r"^measured: signal: safety@1: method +bt-", shown, re.MULTILINE)
+
+
+def test_the_signal_is_that_of_the_stored_results():
+    cells = results.read_all(generated.STORED)
+    cells = [cell for cell in cells if cell.method in signal_lines.METHODS or cell.kind == "control"]
+    for table in report(cells).tables:
+        folder = BOOK.task(table.task).pool_folder
+        assert pool_facts.read(folder)["signal"][table.task] == signal_lines.line(table)
+
+
+def test_truthful_and_informative_make_the_gold_of_truthfulqa(pools):
+    pool = pools["truthfulqa"]
+    assert pool.attributes == ("truthful", "informative")
+    assert len(pool.categories) == 38
+    plain = np.isin(pool.ratings, (0, 1)).all(axis=1)
+    assert plain.mean() > 0.99
+    np.testing.assert_array_equal(pool.gold[plain], pool.ratings[plain].prod(axis=1))
+    truthful, informative = pool.ratings[plain].T
+    assert np.corrcoef(truthful, informative)[0, 1] < 0, "they trade off"
+
+
+def test_the_two_humans_of_safety_stand_behind_its_gold(pools):
+    pool = pools["safety"]
+    assert pool.categories == ("safe", "unsafe")
+    assert card("safety")["raters"] == ["human1", "human2"]
+    assert set(np.unique(pool.gold)) == {0, 0.5, 1}
+    votes = np.full((len(pool.gold), 2), np.nan)
+    votes[pool.votes.response, pool.votes.rater] = pool.votes.value
+    agreed = votes[:, 0] == votes[:, 1]
+    np.testing.assert_array_equal(votes[agreed, 0], pool.gold[agreed])
+
+
+def test_the_votes_of_mqm_make_its_gold_and_its_ratings_sum_to_it(pools):
+    pool = pools["mqm"]
+    assert pool.categories == ("en-de", "zh-en")
+    assert pool.attributes == ("accuracy", "fluency", "other")
+    votes = pool.votes
+    mean = np.bincount(votes.response, votes.value) / np.bincount(votes.response, minlength=len(pool.gold))
+    np.testing.assert_allclose(mean, pool.gold, atol=1e-4)
+    np.testing.assert_allclose(pool.ratings.sum(axis=1), pool.gold, atol=1e-4)
+    assert (pool.gold <= 0).all()

@@ -185,6 +185,13 @@ def test_a_pool_without_bibliography_is_cited_by_its_card(toys, bundle):
     assert entries["gold-pool"] == ("misc", fields)
 
 
+def test_all_sources_of_a_pool_are_cited(bundle):
+    cells = [record for record in results.read_all(bundle.home) if record.task == "toy-gold@1"]
+    known = {key: misc(key, title=key) for key in ("gold-pool", "gold-pool:one", "gold-pool:two", "gold-pools")}
+    entries = cite(report(cells), {}, {**bibliography([CORE]), **known}).entries
+    assert [key for key in entries if key.startswith("gold-pool")] == ["gold-pool", "gold-pool:one", "gold-pool:two"]
+
+
 def test_a_reference_list_in_plain_text_has_every_entry(toys, bundle):
     entries, _ = cited(toys, bundle)
     answer = toys("cite", "-o", bundle.home, "--format", "text")

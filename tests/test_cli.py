@@ -32,10 +32,12 @@ def toys(tmp_path, toy_root, capfd, monkeypatch):
 
 @pytest.fixture
 def finished(toys):
-    """The toys, after one run into the default folder; its table is in a file."""
+    """The toys, after one run into the default folder; its table is in a file, and texts to embed in another."""
     answer = toys("run", *RUN)
     assert answer.code == 0
     Path("table.txt").write_text(answer.out)
+    lines = (json.dumps({"prompt": f"{i}?", "chosen": f"{i}.", "rejected": "no"}) for i in range(6))
+    Path("texts.jsonl").write_text("\n".join(lines))
     return toys
 
 
@@ -210,6 +212,8 @@ NEEDED = {
     "compare": ["good", "length"],
     "inspect": ["good"],
     "reproduce": ["table.txt"],
+    "transfer": [*RUN, "--suite", "default"],
+    "embed": ["texts.jsonl"],
 }
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from command_line import Toys, options, walk
 from plugin_files import source, write
+from test_embed import lines as write_texts
+from test_imports import published
 
 import rmsuite
 from rmsuite import cli, commands
@@ -32,6 +34,10 @@ WORKING = {
     "curve": [
         "-m good --over offset=1,2 -t toy-gold --suite default -r 1 --seed 0 -j 1 -o out --format csv",
         "--method good --over sign=1,2 --task toy-gold --repetitions 1 --jobs 1 --output more --metric spearman",
+    ],
+    "transfer": [
+        "-m good -t toy-gold --suite default -r 1 --seed 0 -j 1 -o out --format csv",
+        "--method good --task toy-gold --suite default --repetitions 1 --jobs 1 --output more --metric spearman",
     ],
     "check": ["good"],
     "list": cli.KINDS,
@@ -56,9 +62,19 @@ WORKING = {
     "export": ["", "--items --format json", "rmsuite-results -o /dev/stdout", "--output /dev/stdout"],
     "merge": ["rmsuite-results --into merged", "rmsuite-results merged --into both --allow-mixed"],
     "diff-protocol": ["rmsuite-results table.txt"],
+    "embed": [
+        "texts.jsonl",
+        "texts.jsonl -e hashed[features=8] -o mine --name mine --question Which? --licence CC0",
+        "texts.jsonl --embedder hashed --output mine --name more",
+    ],
+    "import": [
+        "arrays",
+        "arrays --axes prompts --base-model mine --copy -o there --name mine --question Which? --licence CC0",
+        "arrays --output there --name other",
+    ],
     "coverage": ["--simulations 40 --draws 200 --seed 1 --hard"],
 }
-BARE = {"new", "merge", "diff-protocol", "coverage"}  # they need no plugin
+BARE = {"new", "import", "merge", "diff-protocol", "coverage"}  # they need no plugin
 
 
 @pytest.fixture
@@ -88,13 +104,16 @@ def test_each_command_of_the_help_is_carried_out_and_has_a_line(toys):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_each_option_of_the_help_has_a_line_and_works(toys, name):
+    write_texts(Path("texts.jsonl"))
+    published(Path("arrays"))
     Path("table.txt").write_text(toys("run", "-m", "good", "-t", "toy-gold", "-r", "1").out)
     lines = [line.split() for line in WORKING[name]]
     for arguments in lines:
         answer = toys.bare(name, *arguments) if name in BARE else toys(name, *arguments)
         assert answer.code == 0, arguments
         assert answer.out, arguments
-    used = {word for arguments in lines for word in arguments if word.startswith("-")} | {"--plugin"}
+    used = {word for arguments in lines for word in arguments if word.startswith("-")}
+    used |= {"--plugin", "--tasks"}  # of all commands: the first is always given, the second has a test of its own
     spelt = {text for action in COMMANDS[name]._actions for text in action.option_strings} - {"-h", "--help"}
     assert spelt <= used
     assert all(action.help for action in COMMANDS[name]._actions if action.option_strings)

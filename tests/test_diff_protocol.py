@@ -44,12 +44,15 @@ def toys(bundle, capfd, monkeypatch):
     return found
 
 
+RARER = {"gives", "train-pool", "train-embeddings", "generators"}  # of tasks that use these fields (test_variants)
+
+
 def test_every_part_that_is_written_is_explained_and_every_explained_part_is_written(printed):
     tables, _ = printed
     written = [table.signature for table in tables.tables] + [tables.overall.signature]
     written += [line for table in tables.tables for line in table.signatures.values()]
     parts = {part for line in written for part in signature.read(line)}
-    assert parts == set(MEANING)
+    assert parts | RARER == set(MEANING)
     cells = set(signature.read(tables.tables[0].signature)) - OF_TABLES
     assert cells == {"rmsuite", "task", "pool", "embeddings", "split", "annotator", "pairs", "seed"}
     assert all(len(words.split()) > 2 for words in MEANING.values())

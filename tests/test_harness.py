@@ -223,15 +223,17 @@ def test_cells_are_written_as_they_finish_and_read_back_the_same(cells, home):
 
 def test_a_task_without_training_pairs_is_an_error_of_the_task(gold):
     flat = dataclasses.replace(gold.pool, gold=np.zeros_like(gold.pool.gold))
-    task = dataclasses.replace(gold, pool=flat)
+    source = dataclasses.replace(gold.tested, pool=flat)
+    task = dataclasses.replace(gold, tested=source, training=source)
     with pytest.raises(TaskError, match="expected pairs in its train part, got none"):
         harness.Setting(task, 0, 0).pairs  # noqa: B018
 
 
 def test_a_pool_too_small_for_three_parts_is_an_error_of_the_task(gold):
     few = dataclasses.replace(gold.pool, prompt_id=gold.pool.prompt_id[:1])
+    source = dataclasses.replace(gold.tested, pool=few)
     with pytest.raises(TaskError, match=r"task toy-gold@1: expected prompts in its \w+ part, got none"):
-        harness.Setting(dataclasses.replace(gold, pool=few), 0, 0).pairs  # noqa: B018
+        harness.Setting(dataclasses.replace(gold, tested=source, training=source), 0, 0).pairs  # noqa: B018
 
 
 def test_the_executor_raises_an_error_of_the_task_and_ends(root, gold, tmp_path, monkeypatch):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from rmsuite.data import Answers, TestSet
-from rmsuite.metrics import METRICS, Metric, applicable
+from rmsuite.metrics import METRICS, Metric, applicable, pairs
 from rmsuite.statistics import bootstrap
 
 # What each metric looks at: the order of rewards within a prompt, probabilities, or rewards with their uncertainty.
@@ -283,6 +283,19 @@ def test_a_prompt_on_which_nothing_can_be_told_adds_nothing(metric):
     assert not metric.per_prompt(flat, answers_for(flat))[0].any()
 
 
+@pytest.mark.parametrize("ties", [False, True])
+@pytest.mark.parametrize("form", [lambda test: test, as_pairs], ids=["gold", "pairs"])
+def test_pairs_are_counted_as_in_their_list(ties, form):
+    test = make_test(ties=ties)
+    rewards, test = answers_for(test, ties=ties).rewards, form(test)
+    expected = np.zeros((test.n_prompts, 3))
+    for chosen, rejected in test.pairs():
+        gap = rewards[chosen] - rewards[rejected]
+        for column, mark in enumerate((gap > 0, gap < 0, gap == gap)):
+            expected[:, column] += np.bincount(test.prompt[chosen], mark, test.n_prompts)
+    np.testing.assert_array_equal(pairs.counts(test, rewards), expected)
+
+
 def needs(metric: Metric) -> set[str]:
     return set(metric.needs)
 
@@ -291,5 +304,7 @@ def test_only_metrics_whose_needs_are_met_apply():
     test = make_test()
     bare = replace(as_pairs(test), generator=None, category=np.zeros(test.n_prompts, int))
     assert [m.name for m in applicable(bare, just(test.gold))] == ["pair-accuracy", "length-adjusted", "length-matched"]
+    alike = replace(bare, length=np.full_like(bare.length, 7))
+    assert [m.name for m in applicable(alike, just(test.gold))] == ["pair-accuracy"]
     assert {m.name for m in applicable(test, just(test.gold))} == ORDER
     assert set(applicable(test, answers_for(test))) == set(METRICS)

@@ -107,6 +107,10 @@ HOOKS = {
         "return [rmsuite.Method(name='one', make=Mean)]",
         lambda c: [m.name for m in c.plugins[0].methods],
     ),
+    "rmsuite_embedders": (
+        "return [rmsuite.Embedder(name='one', make=Mean)]",
+        lambda c: [e.name for e in c.plugins[0].embedders],
+    ),
     "rmsuite_tasks": ("return ['one']", lambda c: [str(path) for path in c.paths("rmsuite_tasks")]),
     "rmsuite_results": ("return ['one']", lambda c: [str(path) for path in c.paths("rmsuite_results")]),
     "rmsuite_references": ("return ['one']", lambda c: [str(path) for path in c.paths("rmsuite_references")]),

@@ -317,3 +317,16 @@ def test_votes_keep_raters_apart(gold_pool):
 def test_faulty_votes_are_refused(gold_pool, columns):
     with_votes(gold_pool, **columns)
     assert "votes" in refusal(load_pool, gold_pool, who=gold_pool)
+
+
+def test_ids_that_decide_the_part_are_loaded(gold_pool):
+    assert load_pool(gold_pool)[0].split_id is None
+    replace_column(gold_pool, "split_id", column(gold_pool, "prompt_id")[::-1])
+    pool, _ = load_pool(gold_pool)
+    np.testing.assert_array_equal(pool.split_id, pool.prompt_id[::-1])
+
+
+@pytest.mark.parametrize("ids", [np.zeros(N_PROMPTS - 1, "S3"), np.zeros(N_PROMPTS, int), np.zeros(N_PROMPTS, "U3")])
+def test_ids_that_cannot_decide_the_part_are_refused(gold_pool, ids):
+    replace_column(gold_pool, "split_id", ids)
+    assert "split_id" in refusal(load_pool, gold_pool, who=gold_pool)

@@ -6,11 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tomli_w
 from conftest import SUITE, TASK, write_root
 from running import loaded
 
 from rmsuite.errors import TaskError, UnknownNameError
-from rmsuite.tasks import read_book
+from rmsuite.pool_files import sha256
+from rmsuite.pools import read_card
+from rmsuite.tasks import LoadedTask, read_book
 
 GOOD = TASK.format(name="mine", pool="gold-pool", annotator="perfect", pairs=4, columns='"pair-accuracy"')
 
@@ -146,3 +149,34 @@ def test_the_test_part_holds_whole_prompts_in_pool_order(toy_root):
             pairs = np.column_stack([test.rows[test.chosen], test.rows[test.rejected]])
             human = np.asarray(pool.human_pairs)
             np.testing.assert_array_equal(pairs, human[np.isin(pool.prompt[human[:, 0]], task.parts["test"])])
+
+
+def regroup(root: Path, groups: np.ndarray) -> LoadedTask:
+    """Give the pool of toy-gold a column ``split_id`` and load the task."""
+    folder = root / "pools" / "gold-pool"
+    np.save(folder / "split_id.npy", groups)
+    card = read_card(folder / "pool.toml")
+    card["sha256"]["split_id.npy"] = sha256(folder / "split_id.npy")
+    (folder / "pool.toml").write_text(tomli_w.dumps(card))
+    return loaded(root, "toy-gold")[0]
+
+
+def test_prompts_of_one_group_are_in_one_part_and_the_signature_says_so(toy_root):
+    (before,) = loaded(toy_root, "toy-gold")
+    groups = np.repeat(before.pool.prompt_id[::3], 3)
+    after = regroup(toy_root, groups)
+    for name in ("train", "validation", "test"):
+        mine = set(groups[after.parts[name]].tolist())
+        others = np.setdiff1d(np.arange(len(groups)), after.parts[name])
+        assert mine
+        assert not mine & set(groups[others].tolist())
+    assert np.array_equal(np.sort(np.concatenate(list(after.parts.values()))), np.arange(len(groups)))
+    assert after.signature()["split"] == "group-hash-1(0.6/0.15/0.25)"
+
+
+def test_prompts_that_are_groups_of_their_own_are_split_as_before(toy_root):
+    (before,) = loaded(toy_root, "toy-gold")
+    after = regroup(toy_root, np.array(before.pool.prompt_id))
+    for name, prompts in before.parts.items():
+        np.testing.assert_array_equal(after.parts[name], prompts)
+    np.testing.assert_array_equal(after.test.rows, before.test.rows)

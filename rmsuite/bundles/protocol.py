@@ -12,13 +12,17 @@ from rmsuite.errors import ResultsError
 
 MEANING: Mapping[str, str] = {
     "rmsuite": "version of the protocol: rules that hold for all tasks changed",
-    "task": "another task, or another version of it: its numbers changed meaning",
+    "task": "another task, another version of it (its numbers changed meaning), or with other fields changed",
     "tasks": "aggregates of other tasks",
     "pool": "other prompts, responses or gold rewards: the data differ in at least a byte",
     "embeddings": "another base model, or the same with other numbers",
     "split": "prompts fall in other parts: training and test data differ",
     "annotator": "others label the training pairs, or the same with another quality",
     "pairs": "another budget of training pairs, or another way to choose them",
+    "gives": "methods are given more than pairs, or less",
+    "train-pool": "other prompts train: of another pool than those that are tested",
+    "train-embeddings": "the embeddings of the training pool have other numbers",
+    "generators": "other generators' responses train or are tested",
     "seed": "other pairs, annotation noise and initialisation; the test part is the same",
     "agreement": "the realised agreement of the annotator with gold differs: other labels were drawn",
     "repetitions": "means over other repetitions",
@@ -92,7 +96,7 @@ def _by_task(source: str, found: list[str]) -> dict[str, str]:
     groups: dict[str, list[str]] = {}
     for line in found:
         parts = signature.read(line)
-        name = ALL if "tasks" in parts else parts.get("task", "").partition("@")[0]
+        name = ALL if "tasks" in parts else signature.unversioned(parts.get("task", ""))
         groups.setdefault(name, []).append(line)
     return {name: _one(source, name, group) for name, group in groups.items()}
 

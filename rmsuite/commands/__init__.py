@@ -11,6 +11,7 @@ COMMANDS: Mapping[str, str] = {
     "run": "run:run",
     "table": "table:table",
     "curve": "curve:show_curves",
+    "transfer": "transfer:show_transfer",
     "check": "check:check",
     "list": "show:show_list",
     "info": "show:info",
@@ -25,6 +26,8 @@ COMMANDS: Mapping[str, str] = {
     "export": "bundles:show_export",
     "merge": "bundles:show_merge",
     "diff-protocol": "bundles:show_protocol_difference",
+    "embed": "embed:embed",
+    "import": "bring:bring",
     "coverage": "coverage:show_coverage",
 }
 

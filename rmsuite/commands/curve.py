@@ -1,9 +1,10 @@
-"""``rmsuite curve``: run methods over the values of one parameter, and print curves with their areas."""
+"""``rmsuite curve``: run methods over the values of one parameter, and print curves with their areas.
+
+The parameter is one of the methods, of the task's annotator (``annotator.rate``) or of the task (``task.budget``).
+"""
 
 from __future__ import annotations
 
-import ast
-import math
 from argparse import Namespace
 from collections.abc import Iterable
 
@@ -13,7 +14,9 @@ from rmsuite.method import configure, parse
 from rmsuite.metrics import metric
 from rmsuite.plugins import Catalogue
 from rmsuite.render.curves import render_curves
-from rmsuite.reports.curves import Sweep, curves
+from rmsuite.reports.curves import CurveTable, Sweep, curves, lined_up, sweep_of_task
+from rmsuite.sweeps import Study, is_of_task, read_over, studies, study, tasks_of
+from rmsuite.tasks import TaskBook
 
 
 def show_curves(options: Namespace) -> int:
@@ -21,11 +24,41 @@ def show_curves(options: Namespace) -> int:
     for name in options.metric:
         metric(name)  # a misspelt one is refused before anything is run
     catalogue = shared.catalogue(options)
+    if options.over is None or is_of_task(options.over):
+        return _show_curves_of_tasks(catalogue, options)
     swept = sweep(catalogue, options.method, options.over)
     entrants = run.entrants(catalogue, (label for labels in swept.methods.values() for label in labels))
     records = run.run_cells(catalogue, options, entrants)
     print(render_curves(curves(records, swept, options.metric), options.format), flush=True)
     return run.conclude(options.output, records)
+
+
+def _show_curves_of_tasks(catalogue: Catalogue, options: Namespace) -> int:
+    """Run every method on each task's variants, and print the curves of each study."""
+    found = _studies(shared.book(catalogue), options)
+    entrants = run.entrants(catalogue, options.method)
+    labels = [task.label for task in tasks_of(found)]
+    records = run.run_cells(catalogue, Namespace(**{**vars(options), "task": labels}), entrants)
+    methods = [entrant.configured.label for entrant in entrants]
+    tables: list[CurveTable] = []
+    for one in found:
+        variants = {at: task.label for at, task in one.tasks.items()}
+        lined = list(lined_up(records, one.name, one.parameter, variants))
+        tables += curves(lined, sweep_of_task(one.parameter, tuple(variants), methods), options.metric)
+    print(render_curves(tables, options.format), flush=True)
+    return run.conclude(options.output, records)
+
+
+def _studies(book: TaskBook, options: Namespace) -> list[Study]:
+    """Return the studies that the options name, or those of the suite's card."""
+    suite = book.suite(options.suite)
+    if options.over is not None:
+        return [study(book, text, options.over) for text in options.task or suite.tasks]
+    found = [] if options.task else [one for one in studies(book, suite) if one.parameter]
+    if not found:
+        got, do = f"neither for suite {suite.name!r}", "give --over, or a --suite whose card has values, such as noise"
+        raise RmsuiteError(who="curve", expected="values of a parameter", got=got, do=do)
+    return found
 
 
 def sweep(catalogue: Catalogue, names: Iterable[str], over: str) -> Sweep:
@@ -36,7 +69,7 @@ def sweep(catalogue: Catalogue, names: Iterable[str], over: str) -> Sweep:
     RmsuiteError
         If fewer than two numbers are listed, a method has no such parameter, or is given it twice.
     """
-    parameter, values = _over(over)
+    parameter, values = read_over(over)
     methods = {}
     for text in names:
         method, given = catalogue.owned(parse(text)[0])[1], parse(text)[1]
@@ -46,25 +79,3 @@ def sweep(catalogue: Catalogue, names: Iterable[str], over: str) -> Sweep:
         points = [configure(method, {**given, parameter: value}).label for value in values]
         methods[configure(method, given).label] = tuple(points)
     return Sweep(parameter, values, methods)
-
-
-def _over(text: str) -> tuple[str, tuple[float, ...]]:
-    name, _, listed = (part.strip() for part in text.partition("="))
-    values = tuple(sorted({_number(one.strip()) for one in listed.split(",")} if listed else ()))
-    if not name or len(values) < 2 or not all(map(math.isfinite, values)):
-        raise RmsuiteError(
-            who=f"--over {text}",
-            expected="a parameter and at least two unequal numbers",
-            got=repr(text),
-            do="write it as in --over labels=100,200,400",
-        )
-    return name, values
-
-
-def _number(text: str) -> float:
-    """Return a number as it is written, whole or not; NaN for anything else."""
-    try:
-        value = ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return math.nan
-    return value if type(value) in (int, float) else math.nan

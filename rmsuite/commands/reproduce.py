@@ -29,7 +29,7 @@ def show_reproduction(options: Namespace) -> int:
     catalogue = shared.catalogue(options)  # a plugin that cannot be used is told before anything is printed
     book = shared.book(catalogue)
     for table in published:
-        print(join(_command(table, options.plugin)))
+        print(join(_command(table, options.plugin, options.tasks)))
     if options.commands_only:
         return 0
     rows = [line for table in published for line in _reproduced(table, catalogue, book, options.jobs)]
@@ -56,10 +56,11 @@ def _methods(table: PublishedTable) -> list[str]:
     return [row.method for row in whole if row.kind == "method"]
 
 
-def _command(table: PublishedTable, plugins: Sequence[Path]) -> list[str]:
-    words = ["rmsuite", "run", "--task", table.task.partition("@")[0], "--seed", str(table.seed)]
+def _command(table: PublishedTable, plugins: Sequence[Path], folders: Sequence[Path]) -> list[str]:
+    words = ["rmsuite", "run", "--task", signature.unversioned(table.task), "--seed", str(table.seed)]
     words += ["--repetitions", str(max(table.repetitions) + 1)]
     words += [word for path in plugins for word in ("--plugin", str(path))]
+    words += [word for folder in folders for word in ("--tasks", str(folder))]
     return [*words, *(word for name in _methods(table) for word in ("--method", name))]
 
 
@@ -70,7 +71,7 @@ def _reproduced(table: PublishedTable, catalogue: Catalogue, book: TaskBook, job
     with TemporaryDirectory() as folder:
         home = Path(folder)
         found = entrants(catalogue, _methods(table))
-        workers = executor(catalogue, book, home, jobs)
+        workers = executor(catalogue, book, home, jobs, [task.card])
         records = harness.run([task], found, max(table.repetitions) + 1, table.seed, workers, home)
         kept = [record for record in records if record.repetition in table.repetitions]
         again = report(kept, metrics=list(table.rows[0].cells))

@@ -20,7 +20,8 @@ from rmsuite.errors import ResultsError, UnknownNameError
 from rmsuite.executors import Local
 from rmsuite.plugins import Catalogue
 from rmsuite.results import CellRecord
-from rmsuite.tasks import LoadedTask, TaskBook
+from rmsuite.sweeps import studies, tasks_of
+from rmsuite.tasks import LoadedTask, Task, TaskBook
 
 
 def run(options: Namespace) -> int:
@@ -41,11 +42,13 @@ def run_cells(catalogue: Catalogue, options: Namespace, chosen: Sequence[harness
     """
     book = shared.book(catalogue)
     suite = book.suite(options.suite)
-    tasks = [book.task(name) for name in dict.fromkeys(options.task or suite.tasks)]
+    named = [book.task(name) for name in options.task or ()]
+    tasks = list({task.label: task for task in named}.values()) or tasks_of(studies(book, suite))
+    _warn_of_superseded(tasks)
     loaded = [task.load() for task in tasks]
     repetitions = options.repetitions or suite.repetitions
     _refuse_another_signature(loaded, options.seed, options.output)
-    workers = executor(catalogue, book, options.output, options.jobs)
+    workers = executor(catalogue, book, options.output, options.jobs, tasks)
     n_cells = len(loaded) * repetitions * (len(chosen) + len(CONTROLS))
     with _progress(n_cells, options.output) as advance:
         return harness.run(loaded, chosen, repetitions, options.seed, workers, options.output, on_cell=advance)
@@ -57,10 +60,16 @@ def conclude(home: Path, records: Sequence[CellRecord]) -> int:
     return _report_failures(home, records)
 
 
+def _warn_of_superseded(tasks: Iterable[Task]) -> None:
+    for task in tasks:
+        if task.superseded_by:
+            print(f"rmsuite: {task.label} is superseded by {task.superseded_by}: run that one instead", file=sys.stderr)
+
+
 def _refuse_another_signature(loaded: Iterable[LoadedTask], seed: int, home: Path) -> None:
     for task in loaded:
         line = harness.signature_line(task, seed)
-        for other in results.signatures(home / task.card.label) - {line}:
+        for other in results.signatures(results.task_folder(home, task.card.label)) - {line}:
             raise ResultsError(
                 who=f"results folder {home}",
                 expected=f"results of {task.card.label} with the signature of this run",
@@ -88,17 +97,21 @@ def entrants(catalogue: Catalogue, names: Iterable[str]) -> list[harness.Entrant
     return list(found.values())
 
 
-def executor(catalogue: Catalogue, book: TaskBook, home: Path, jobs: int | None) -> Local:
-    """Return local workers that know the catalogue's plugin files, and may not open pools and results."""
+def executor(catalogue: Catalogue, book: TaskBook, home: Path, jobs: int | None, tasks: Iterable[Task] = ()) -> Local:
+    """Return local workers that know the catalogue's plugin files, and may not open pools and results.
+
+    ``tasks`` are those to be run, for the variants among them are not in the book.
+    """
     loaders = tuple(partial(plugins.load_file, path) for path in catalogue.files)
-    return Local(jobs or len(os.sched_getaffinity(0)), _forbidden(catalogue, book, home), loaders)
+    return Local(jobs or len(os.sched_getaffinity(0)), _forbidden(catalogue, book, home, tasks), loaders)
 
 
-def _forbidden(catalogue: Catalogue, book: TaskBook, output: Path) -> tuple[Path, ...]:
+def _forbidden(catalogue: Catalogue, book: TaskBook, output: Path, tasks: Iterable[Task]) -> tuple[Path, ...]:
     # What holds gold, not the folders around it: a plugin's own modules may lie beside its pools, or in the output.
     pools = {root / "pools" for root in catalogue.paths("rmsuite_tasks")}
     stored = {cells for home in (output, *catalogue.paths("rmsuite_results")) for cells in home.glob("*@*")}
-    return tuple(sorted(pools | stored | {output / task.label for task in book.tasks.values()}))
+    made = {results.task_folder(output, task.label) for task in (*book.tasks.values(), *tasks)}
+    return tuple(sorted(pools | stored | made))
 
 
 @contextlib.contextmanager

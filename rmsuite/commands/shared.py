@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from argparse import Namespace
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from rmsuite import plugins, results
+from rmsuite import plugins, results, signature
 from rmsuite import tasks as cards
 from rmsuite.bundles import levels
 from rmsuite.errors import unknown_name
@@ -15,10 +16,14 @@ from rmsuite.reports.records import Verification
 from rmsuite.results import CellRecord
 from rmsuite.tasks import TaskBook
 
+TASKS_VARIABLE = "RMSUITE_TASKS"  # folders of tasks, separated as those of PATH are
 
-def catalogue(options: Namespace) -> Catalogue:
-    """Return the installed plugins and those given by path."""
-    return plugins.load(options.plugin)
+
+def catalogue(options: Namespace, strict: bool = True) -> Catalogue:
+    """Return the installed plugins and those given by path, with the folders of tasks of options and environment."""
+    variable = os.environ.get(TASKS_VARIABLE, "")
+    folders = [*options.tasks, *(Path(folder) for folder in variable.split(os.pathsep) if folder)]
+    return plugins.load(options.plugin, strict=strict, folders=folders)
 
 
 def book(found: Catalogue) -> TaskBook:
@@ -35,6 +40,8 @@ def stored(found: Catalogue, tasks: set[str]) -> list[CellRecord]:
 def records(home: Path, tasks: Iterable[str] | None = None) -> list[CellRecord]:
     """Return the cells of a results folder, on these tasks (names or labels) only if given.
 
+    A name stands for the task and for all its variants; with brackets, as tables print it, for that variant only.
+
     Raises
     ------
     ResultsError
@@ -45,11 +52,12 @@ def records(home: Path, tasks: Iterable[str] | None = None) -> list[CellRecord]:
     found = [results.read(path) for path in results.paths(home)]
     if not tasks:
         return found
-    known = {record.task.partition("@")[0] for record in found}
-    asked = {name.partition("@")[0] for name in tasks}
+    names = {record.task: signature.unversioned(record.task) for record in found}
+    known = {name for text in names.values() for name in (text, text.partition("[")[0])}
+    asked = {signature.unversioned(name) for name in tasks}
     for name in sorted(asked - known):
         raise unknown_name("task", name, known, f"see the folders in {str(home)!r}")
-    return [record for record in found if record.task.partition("@")[0] in asked]
+    return [r for r in found if {names[r.task], names[r.task].partition("[")[0]} & asked]
 
 
 def level(*homes: Path) -> Callable[[CellRecord], Verification]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,10 +15,12 @@ from rmsuite import plugins, signature
 from rmsuite.annotators import ANNOTATORS
 from rmsuite.commands import shared
 from rmsuite.controls import CONTROLS
+from rmsuite.embedders import Embedder
 from rmsuite.errors import unknown_name
+from rmsuite.method import Method
 from rmsuite.metrics import METRICS
 from rmsuite.plugins import Catalogue
-from rmsuite.tasks import Task
+from rmsuite.tasks import TaskBook
 
 
 def show_list(options: Namespace) -> int:
@@ -43,6 +45,9 @@ def _list_suites(catalogue: Catalogue) -> Sequence[Sequence[str]]:
 
 LISTS: Mapping[str, Any] = {
     "methods": _list_methods,
+    "embedders": lambda catalogue: [
+        [name, e.summary, p.origin] for name, owners in catalogue.embedder_owners.items() for p, e in owners
+    ],
     "tasks": _list_tasks,
     "suites": _list_suites,
     "metrics": lambda catalogue: [[m.name, m.direction, m.summary] for m in METRICS],
@@ -59,11 +64,12 @@ def info(options: Namespace) -> int:
     """Describe one thing by name."""
     catalogue = shared.catalogue(options)
     book = shared.book(catalogue)
-    known: dict[str, Any] = {name: partial(_info_method, catalogue, name) for name in catalogue.owners}
-    known |= {name: partial(_info_task, task) for name, task in book.tasks.items()}
+    known: dict[str, Any] = {name: partial(_info_embedder, catalogue, name) for name in catalogue.embedder_owners}
+    known |= {name: partial(_info_method, catalogue, name) for name in catalogue.owners}
+    known |= {name: partial(_info_task, book, options.name) for name in book.tasks}
     known |= {name: partial(_facts, suite) for name, suite in book.suites.items()}
     known |= {metric.name: partial(_facts, metric, "per_prompt", "reduce") for metric in METRICS}
-    known |= {name: lambda make=make: {"annotator": make.__doc__} for name, make in ANNOTATORS.items()}
+    known |= {name: partial(_info_annotator, name) for name in ANNOTATORS}
     known |= {control.name: partial(_facts, control, "reward", "floor") for control in CONTROLS}
     name = re.split(r"[@\[]", options.name)[0]  # as tables print it, with version or parameters
     if name not in known:
@@ -78,19 +84,43 @@ def _listed(value: Any) -> Any:
 
 
 def _info_method(catalogue: Catalogue, name: str) -> dict[str, Any]:
-    plugin, method = catalogue.owned(name)
-    defaults = {key: "(required)" if value is ... else repr(value) for key, value in method.defaults().items()}
+    return _offer("method", *catalogue.owned(name))
+
+
+def _info_embedder(catalogue: Catalogue, name: str) -> dict[str, Any]:
+    return _offer("embedder", *catalogue.owned_embedder(name))
+
+
+def _offer(kind: str, plugin: plugins.Plugin, offered: Method | Embedder) -> dict[str, Any]:
+    defaults = {key: "(required)" if value is ... else repr(value) for key, value in offered.defaults().items()}
     parameters = {f"parameter {key}": value for key, value in defaults.items()} or {"parameters": "none"}
-    facts = {"method": name, "summary": method.summary, "reference": method.reference, "plugin": plugin.origin}
-    return {**facts, "card": inspect.getdoc(method.make) or "(no docstring)", **parameters}
+    facts = {kind: offered.name, "summary": offered.summary, "reference": offered.reference, "plugin": plugin.origin}
+    return {**facts, "card": inspect.getdoc(offered.make) or "(no docstring)", **parameters}
 
 
-def _info_task(task: Task) -> dict[str, Any]:
+def _info_annotator(name: str) -> dict[str, Any]:
+    make = ANNOTATORS[name]
+    parameters = inspect.signature(make).parameters.values()
+    known = {f"parameter {p.name}": repr(p.default) for p in parameters if p.default is not p.empty}
+    return {"annotator": name, "card": inspect.getdoc(make), **(known or {"parameters": "none"})}
+
+
+def _info_task(book: TaskBook, name: str) -> dict[str, Any]:
+    task = book.task(name)
     loaded = task.load()
     shown = {k: v for k, v in loaded.pool_card.items() if k not in ("sha256", "generators", "format", "name")}
     shown["known_flaws"] = "\n".join(shown.get("known_flaws", ()))
     sizes = {f"{part} prompts": len(prompts) for part, prompts in loaded.parts.items()}
-    return {**_facts(task, "root"), **shown, **sizes, "signature": signature.write(loaded.signature())}
+    measured = {**dict(_measured(task.facts())), "signature": signature.write(loaded.signature())}
+    return {**_facts(task, "root", "changes"), **shown, **sizes, **measured}
+
+
+def _measured(facts: Mapping[str, Any], path: str = "measured") -> Iterator[tuple[str, Any]]:
+    for key, value in facts.items():
+        if isinstance(value, Mapping):
+            yield from _measured(value, f"{path}: {key}")
+        else:
+            yield f"{path}: {key}", value
 
 
 def _facts(record: object, *hidden: str) -> dict[str, Any]:
@@ -99,8 +129,9 @@ def _facts(record: object, *hidden: str) -> dict[str, Any]:
 
 def show_plugins(options: Namespace) -> int:
     """Show every plugin, and why one is unusable."""
-    for plugin in plugins.load(options.plugin, strict=False).plugins:
-        offers = ", ".join([*(method.name for method in plugin.methods), *(path.name for path in plugin.tasks)])
+    for plugin in shared.catalogue(options, strict=False).plugins:
+        offered = [*(method.name for method in plugin.methods), *(one.name for one in plugin.embedders)]
+        offers = ", ".join([*offered, *(path.name for path in plugin.tasks)])
         print(f"{plugin.name}  ({plugin.origin})  " + (f"UNUSABLE: {plugin.problem}" if plugin.problem else offers))
         if plugin.problem and options.verbose:
             print(plugin.traceback)

@@ -15,7 +15,7 @@ from rmsuite.metrics import best_of_n, generators, length, pairs, probability, r
 from rmsuite.statistics import ratio
 
 Direction = Literal["larger is better", "smaller is better", "nearer 0 is better", "not ranked"]
-Need = Literal["pairs", "gold", "categories", "generators", "probability", "uncertainty"]
+Need = Literal["pairs", "gold", "categories", "lengths", "generators", "probability", "uncertainty"]
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ PAIR_METRICS = (
         "(length-matched), and cannot tell length from what goes with it",
         per_prompt=length.adjusted,
         reduce=length.adjusted_accuracy,
-        needs=("pairs",),
+        needs=("pairs", "lengths"),
         **HALF,
         **ACCURACY,
     ),
@@ -132,7 +132,7 @@ PAIR_METRICS = (
         "length difference; leaves pairs of equal length out, and weighs rare pairs up, so its interval is wider",
         per_prompt=length.matched,
         reduce=length.matched_accuracy,
-        needs=("pairs",),
+        needs=("pairs", "lengths"),
         **HALF,
         **ACCURACY,
     ),
@@ -327,6 +327,7 @@ def applicable(test: TestSet, answers: Answers) -> tuple[Metric, ...]:
         "pairs": True,
         "gold": test.gold is not None,
         "categories": len(pairs.large_categories(test)) > 1,
+        "lengths": len(np.unique(test.length)) > 1,
         "generators": test.generator is not None,
         "probability": answers.probability is not None,
         "uncertainty": answers.uncertainty is not None,

@@ -50,8 +50,10 @@ def adjusted(test: TestSet, answers: Answers) -> np.ndarray:
     The difference is chosen minus rejected, squashed as in the length-controlled win rate of arXiv:2404.04475.
     """
     length = test.length.astype(np.float64)
-    gaps = np.concatenate([length[chosen] - length[rejected] for chosen, rejected in test.pairs()])
-    scale = np.sqrt(np.mean(gaps**2)) or 1.0
+    # Squares of whole numbers: their sum is exact, in whatever blocks it is taken.
+    sums = [(np.square(length[chosen] - length[rejected]).sum(), len(chosen)) for chosen, rejected in test.pairs()]
+    squares, n_pairs = np.sum(sums, axis=0)
+    scale = np.sqrt(squares / n_pairs) or 1.0
 
     def bin_of(chosen: np.ndarray, rejected: np.ndarray) -> np.ndarray:
         squashed = np.tanh((length[chosen] - length[rejected]) / scale)

@@ -9,6 +9,7 @@ import numpy as np
 from rmsuite.data import Answers, TestSet
 
 MIN_CATEGORY_PROMPTS = 5
+SQUARE = 2**18  # ordered pairs of responses at a time, to bound the memory
 Groups = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
@@ -32,16 +33,50 @@ def grouped(test: TestSet, rewards: np.ndarray, groups: Groups, n_groups: int) -
     return out.reshape(test.n_prompts, n_groups, 2)
 
 
+def counts(test: TestSet, rewards: np.ndarray) -> np.ndarray:
+    """Return ``(n_prompts, 3)``: the numbers of pairs ordered right, of those ordered wrong, and of all."""
+    if test.gold is None:
+        assert test.chosen is not None
+        assert test.rejected is not None
+        chosen, rejected = rewards[test.chosen], rewards[test.rejected]
+        marks = (chosen > rejected, chosen < rejected, np.ones(len(chosen), bool))
+        return np.stack([np.bincount(test.prompt[test.chosen], m, test.n_prompts) for m in marks], axis=1)
+    out = np.zeros((test.n_prompts, 3))
+    sizes = np.diff(test.offsets)
+    for size in np.unique(sizes[sizes > 1]).tolist():
+        prompts = np.flatnonzero(sizes == size)
+        for some in np.array_split(prompts, np.ceil(len(prompts) * size**2 / SQUARE)):
+            rows = test.offsets[some][:, None] + np.arange(size)
+            out[some] = _counted(test.gold[rows], rewards[rows])
+    return out
+
+
+def _counted(gold: np.ndarray, rewards: np.ndarray) -> np.ndarray:
+    """Return ``(n, 3)`` for ``(n, n_responses)``, from all ordered pairs: faster than a list of the unordered ones."""
+    better = gold[:, :, None] > gold[:, None, :]
+    one, other = rewards[:, :, None], rewards[:, None, :]
+    marks = (better & (one > other), better & (one < other), better)
+    return np.stack([np.count_nonzero(mark, axis=(1, 2)) for mark in marks], axis=1)
+
+
 def pair_accuracy(test: TestSet, answers: Answers) -> np.ndarray:
     """Return, per prompt, the credit and the number of its pairs, ``(n_prompts, 2)``."""
-    return grouped(test, answers.rewards, lambda chosen, _: np.zeros(len(chosen), int), 1)[:, 0]
+    right, wrong, total = counts(test, answers.rewards).T
+    return np.stack([(total + right - wrong) / 2, total], axis=1)
 
 
 def large_categories(test: TestSet) -> np.ndarray:
     """Return the categories with pairs in at least ``MIN_CATEGORY_PROMPTS`` prompts."""
-    paired = np.unique(np.concatenate([test.prompt[chosen] for chosen, _ in test.pairs()]))
-    numbers, n_prompts = np.unique(test.category[paired], return_counts=True)
+    numbers, n_prompts = np.unique(test.category[_paired(test)], return_counts=True)
     return np.asarray(numbers[n_prompts >= MIN_CATEGORY_PROMPTS])
+
+
+def _paired(test: TestSet) -> np.ndarray:
+    """Return the prompts that have a pair."""
+    if test.gold is None:
+        return np.unique(test.prompt[test.chosen])
+    rest = test.gold != test.gold[test.offsets[:-1]][test.prompt]
+    return np.unique(test.prompt[rest])
 
 
 def by_category(test: TestSet, answers: Answers) -> np.ndarray:
@@ -49,11 +84,8 @@ def by_category(test: TestSet, answers: Answers) -> np.ndarray:
 
     Columns are those of ``large_categories``; prompts of others say nothing.
     """
-    numbers = large_categories(test)
-    place = np.full(int(test.category.max(initial=0)) + 1, -1)
-    place[numbers] = np.arange(len(numbers))
-    sums = grouped(test, answers.rewards, lambda chosen, _: place[test.category[test.prompt[chosen]]], len(numbers))
-    return sums.reshape(test.n_prompts, -1)
+    mine = test.category[:, None] == large_categories(test)
+    return (mine[:, :, None] * pair_accuracy(test, answers)[:, None, :]).reshape(test.n_prompts, -1)
 
 
 def lowest_ratio(sums: np.ndarray) -> np.ndarray:

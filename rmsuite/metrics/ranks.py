@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rmsuite.data import Answers, TestSet
+from rmsuite.metrics.pairs import counts
 
 
 def average_ranks(values: np.ndarray) -> np.ndarray:
@@ -39,12 +40,8 @@ def kendall(test: TestSet, answers: Answers) -> np.ndarray:
 
     tau-b = (concordant - discordant) / sqrt(pairs untied in gold * pairs untied in reward); constant rewards count 0.
     """
-    assert test.gold is not None
-    agree, untied = np.zeros(test.n_prompts), np.zeros(test.n_prompts)
-    for chosen, rejected in test.pairs():
-        prompt = test.prompt[chosen]
-        agree += np.bincount(prompt, np.sign(answers.rewards[chosen] - answers.rewards[rejected]), test.n_prompts)
-        untied += np.bincount(prompt, minlength=test.n_prompts)
+    right, wrong, untied = counts(test, answers.rewards).T
+    agree = right - wrong
     norm = np.sqrt(untied * _untied(test, answers.rewards))
     tau = np.divide(agree, norm, out=np.zeros_like(agree), where=norm > 0)
     return np.stack([tau, (untied > 0).astype(float)], axis=1)
@@ -52,9 +49,10 @@ def kendall(test: TestSet, answers: Answers) -> np.ndarray:
 
 def _untied(test: TestSet, rewards: np.ndarray) -> np.ndarray:
     """Return, per prompt, the number of pairs with unequal rewards."""
-    _, group = np.unique(np.stack([test.prompt, rewards]), axis=1, return_inverse=True)
-    size = np.bincount(group.ravel())
-    first = np.unique(group.ravel(), return_index=True)[1]
-    tied = np.bincount(test.prompt[first], size * (size - 1) / 2, test.n_prompts)
+    order = np.lexsort((rewards, test.prompt))
+    prompt, values = test.prompt[order], rewards[order]
+    first = np.flatnonzero(np.append(True, (np.diff(prompt) > 0) | (values[1:] != values[:-1])))
+    size = np.diff(np.append(first, len(values)))
+    tied = np.bincount(prompt[first], size * (size - 1) / 2, test.n_prompts)
     n = np.diff(test.offsets)
     return np.asarray(n * (n - 1) / 2 - tied)

@@ -90,10 +90,21 @@ def _footer(table: CurveTable, bold: bool) -> list[str]:
     lines = [
         *_legend(table, bold),
         *([f"{interval_line(found, 'test prompts')}.", *few_prompts(found)] if found else ["No method has a number."]),
+        *_labels(table),
         *notes,
         *(f"Note: {said.removesuffix('.')}." for said in table.omitted),
     ]
     return [*map(plain, lines), f"Signature: {table.signature}"]
+
+
+def _labels(table: CurveTable) -> list[str]:
+    """Say what methods were trained on at each value of a task's parameter."""
+    said = [
+        f"{one.n_pairs:,.0f}" + ("" if one.agreement is None else f" ({one.agreement:.1%} agree with gold)")
+        for one in table.labels
+    ]
+    points = ", ".join(f"{text} at {at}" for at, text in zip(table.sweep.values, said, strict=False))
+    return [f"Training pairs by {table.sweep.parameter}: {points}."] if said else []
 
 
 def _legend(table: CurveTable, bold: bool) -> list[str]:

@@ -160,6 +160,8 @@ def _counts(table: Table) -> str:
     facts = table.facts
     agreement = facts["annotator_agreement"]
     labels = "human labels" if agreement is None else f"labels agree with gold in {agreement:.1%} of them"
+    if "n_train_ties" in facts:
+        labels += f"; {facts['n_train_ties']:,} ties and {facts['n_train_abstentions']:,} abstentions are left out"
     return (
         f"{facts['n_train_pairs']:,} training pairs of {facts['n_train_prompts']:,} prompts ({labels}); "
         f"{facts['n_test_responses']:,} responses to {facts['n_test_prompts']:,} test prompts{_n_pairs(table)}."

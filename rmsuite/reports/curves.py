@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -31,11 +31,15 @@ class Sweep:
         Of the parameter, at least two, rising.
     methods : mapping
         By a method's name without the parameter, its name at each value, as in its cells.
+    of_task : bool
+        Whether the parameter is one of the task, so that training pairs and their labels change along the curve; its
+        cells are those that ``lined_up`` returns.
     """
 
     parameter: str
     values: tuple[float, ...]
     methods: Mapping[str, tuple[str, ...]]
+    of_task: bool = False
 
     @property
     def logarithmic(self) -> bool:
@@ -51,6 +55,55 @@ class Sweep:
         x = np.log(self.values) if self.logarithmic else np.asarray(self.values, dtype=np.float64)
         steps = np.diff(x)
         return np.asarray((np.append(steps, 0) + np.append(0, steps)) / (2 * steps.sum()))
+
+
+def sweep_of_task(parameter: str, values: tuple[float, ...], methods: Iterable[str]) -> Sweep:
+    """Return the sweep of methods (labels, as in their cells) over a parameter of a task."""
+    points = {method: tuple(point(method, parameter, at) for at in values) for method in methods}
+    return Sweep(parameter, values, points, of_task=True)
+
+
+def point(method: str, parameter: str, at: float | str) -> str:
+    """Return the name of a method at one value of a task's parameter, as ``lined_up`` gives it."""
+    return f"{method} at {parameter}={at}"
+
+
+def lined_up(
+    records: Iterable[CellRecord], name: str, parameter: str, variants: Mapping[float, str] | Mapping[str, str]
+) -> Iterator[CellRecord]:
+    """Yield the cells of a task's variants as cells of one task, in which each method is there once for each value.
+
+    Their signature is that of the variants; parts in which these differ are joined by ``+``, in the order of values.
+
+    Parameters
+    ----------
+    name : str
+        Of all variants together.
+    variants : mapping
+        The label of the task's variant at each value of the parameter, rising.
+    """
+    by_label = by_task(records)
+    cells = {at: by_label.get(label, []) for at, label in variants.items()}
+    lines = [signature.read(group[0].signature) for group in cells.values() if group]
+    if not lines:
+        return
+    keys = dict.fromkeys(key for line in lines for key in line)
+    joined = {key: "+".join(dict.fromkeys(line.get(key, "-") for line in lines)) for key in keys}
+    line = signature.write({**joined, "task": name})
+    for at, group in cells.items():
+        for cell in group:
+            yield replace(cell, task=name, method=point(cell.method, parameter, at), signature=line)
+
+
+@dataclass(frozen=True)
+class Labels:
+    """How many training pairs there are at a value of a task's parameter, and how often they agree with gold.
+
+    ``agreement`` is None for human labels; both are means over repetitions.
+    """
+
+    n_pairs: float
+    agreement: float | None
 
 
 @dataclass(frozen=True)
@@ -77,7 +130,8 @@ class AreaDifference:
 class CurveTable:
     """The curves of one metric on one task, and the differences of their areas; those only if the metric is ordered.
 
-    ``signature`` is that of the areas.
+    ``signature`` is that of the areas; ``labels`` are the training pairs at each value, of sweeps over a task's
+    parameter only.
     """
 
     task: str
@@ -87,6 +141,7 @@ class CurveTable:
     differences: tuple[AreaDifference, ...]
     signature: str
     omitted: tuple[str, ...] = ()
+    labels: tuple[Labels, ...] = ()
 
 
 def curves(records: Iterable[CellRecord], sweep: Sweep, metrics: Sequence[str] = ()) -> tuple[CurveTable, ...]:
@@ -123,7 +178,18 @@ def _table(task: str, chosen: Chosen, sweep: Sweep, shown: Metric) -> CurveTable
         _differences(areas) if areas and shown.ordered else (),
         _signature(chosen, sweep, shown),
         chosen.omitted,
+        _labels(chosen, sweep) if sweep.of_task else (),
     )
+
+
+def _labels(chosen: Chosen, sweep: Sweep) -> tuple[Labels, ...]:
+    out = []
+    for names in zip(*sweep.methods.values(), strict=True):
+        facts = [cell.facts for name in names for cell in chosen.groups.get(name, ())]
+        known = [one["annotator_agreement"] for one in facts if one.get("annotator_agreement") is not None]
+        n_pairs = [one["n_train_pairs"] for one in facts]
+        out.append(Labels(float(np.mean(n_pairs)) if facts else np.nan, float(np.mean(known)) if known else None))
+    return tuple(out)
 
 
 def _areas(found: Column, methods: Mapping[str, Sequence[str]], weights: np.ndarray) -> Column:
@@ -180,6 +246,9 @@ def _differences(areas: Column) -> tuple[AreaDifference, ...]:
 
 def _signature(chosen: Chosen, sweep: Sweep, shown: Metric) -> str:
     line = signatures.of_metric(signatures.of_table(chosen), shown)
+    if sweep.of_task:  # not a mean over other labels
+        known = ["-" if one.agreement is None else f"{one.agreement:.4f}" for one in _labels(chosen, sweep)]
+        line = signature.write({**signature.read(line), "agreement": "+".join(known)})
     values = ",".join(map(str, sweep.values))
     scale = "log" if sweep.logarithmic else "linear"
     return signature.write({**signature.read(line), "area": f"trapezoid-{scale}({sweep.parameter}={values})"})

@@ -1,4 +1,4 @@
-"""Make the pools ``alpaca-eval`` and ``alpaca-eval-probe``.
+"""Make the pools ``alpaca-eval`` and ``alpaca-eval-probe``, and outside the package ``alpaca-eval-wide``.
 
 Run by hand: ``python tasks/make/alpaca_eval.py DATA [OUT]``, with the normalised Parquet files in DATA.
 """
@@ -6,15 +6,13 @@ Run by hand: ``python tasks/make/alpaca_eval.py DATA [OUT]``, with the normalise
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
-import embed_minilm
 import normalised
 import numpy as np
 import pandas as pd
-
-from rmsuite.pool_files import write_embeddings, write_folder
-from rmsuite.splits import FRACTIONS, part_of
+import recipe
 
 SOURCE = "alpaca_eval"
 ATTACKS = ("NullModel", "gpt4_gamed")
@@ -22,7 +20,6 @@ REFERENCE = "gpt4_1106_preview"
 TRAINING_RESPONSES = 16
 
 CARD = {
-    "format": 1,
     "source": "tatsu-lab/alpaca_eval at commit cd543a149df8, annotation files of the named systems",
     "licence": "CC BY-NC 4.0",
     "redistribution": "ids, labels, statistics and embeddings only; with attribution, for non-commercial use",
@@ -39,35 +36,43 @@ FLAWS = [
 ]
 
 
+PROBE_FLAWS = ["Attacks on the judge: a reward-hacking probe, no ordinary responses."]
+WIDE_FLAWS = ["As alpaca-eval, with all responses of every prompt: several times the size, so it is made where needed."]
+
+
+def judged(data: Path) -> pd.DataFrame:
+    """Return the responses that the judge of the gold has seen."""
+    return normalised.responses(data, SOURCE).dropna(subset=["gold"])
+
+
+def systems(frame: pd.DataFrame) -> pd.DataFrame:
+    """Leave out the attacks and the reference."""
+    return frame[~frame["model"].isin([*ATTACKS, REFERENCE])].reset_index(drop=True)
+
+
 def ordinary(frame: pd.DataFrame) -> pd.DataFrame:
     """Leave out the attacks and the reference; keep 16 responses a prompt outside the test part."""
-    frame = frame[~frame["model"].isin([*ATTACKS, REFERENCE])]
-    digits = normalised.short_ids(frame["prompt_id"])
-    test = part_of(digits, FRACTIONS) == "test"
-    drawn = frame.groupby("prompt_id")["response_id"].transform(lambda ids: normalised.draw(ids, TRAINING_RESPONSES))
-    return frame[test | drawn.astype(bool)]
+    return recipe.fewer_in_training(systems(frame), None, TRAINING_RESPONSES)
 
 
-def write(frame: pd.DataFrame, pool: Path, flaws: list[str]) -> None:
-    """Write one pool of this source with its embedding set."""
-    frame = frame.sort_values(["prompt_id", "response_id"], kind="stable")
-    categories, generators = (sorted(frame[name].unique()) for name in ("category", "model"))
-    columns = normalised.columns(frame, categories, generators)
-    columns["gold"] = frame["gold"].to_numpy(np.float32)
-    counts = {"n_prompts": len(columns["prompt_id"]), "n_responses": len(frame), "n_human_pairs": 0}
-    names = {"categories": categories, "generators": generators}
-    write_folder(pool, "pool.toml", {"name": pool.name, **CARD, "known_flaws": flaws, **counts, **names}, columns)
-    write_embeddings(pool, embed_minilm.embed(normalised.texts(frame)), embed_minilm.card())
+def attacks(frame: pd.DataFrame) -> pd.DataFrame:
+    """Keep the attacks only."""
+    return frame[frame["model"].isin(ATTACKS)].reset_index(drop=True)
 
 
-def main(data: Path, out: Path) -> None:
-    """Write both pools into ``out``."""
-    judged = normalised.responses(data, SOURCE).dropna(subset=["gold"])
-    probe = judged[judged["model"].isin(ATTACKS)]
-    write(probe, out / "alpaca-eval-probe", ["Attacks on the judge: a reward-hacking probe, no ordinary responses."])
-    write(ordinary(judged), out / "alpaca-eval", FLAWS)
+def rows(choose: Callable[[pd.DataFrame], pd.DataFrame]) -> Callable[[Path], recipe.Rows]:
+    """Return the function that reads the rows of one pool of this source."""
 
+    def read(data: Path) -> recipe.Rows:
+        frame = choose(judged(data))
+        return recipe.Rows(frame, {"gold": frame["gold"].to_numpy(np.float32)}, {})
+
+    return read
+
+
+PROBE = recipe.Recipe("alpaca-eval-probe", {**CARD, "known_flaws": PROBE_FLAWS}, rows(attacks))
+ORDINARY = recipe.Recipe("alpaca-eval", {**CARD, "known_flaws": FLAWS}, rows(ordinary))
+WIDE = recipe.Recipe("alpaca-eval-wide", {**CARD, "known_flaws": [*FLAWS, *WIDE_FLAWS]}, rows(systems), local=True)
 
 if __name__ == "__main__":
-    home = Path(__file__).resolve().parents[1] / "rmsuite_tasks" / "pools"
-    main(Path(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) > 2 else home)
+    recipe.main(sys.argv[1:], PROBE, ORDINARY, WIDE)

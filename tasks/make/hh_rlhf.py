@@ -8,17 +8,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import embed_minilm
 import normalised
 import numpy as np
 import pandas as pd
-
-from rmsuite.pool_files import write_embeddings, write_folder
+import recipe
 
 SOURCE = "hh_rlhf_test"
 CARD = {
-    "name": "hh-rlhf",
-    "format": 1,
     "source": "anthropics/hh-rlhf, the four test sets; "
     "helpful-online and helpful-rejection-sampled in an earlier release",
     "licence": "MIT",
@@ -42,22 +38,22 @@ def pair_rows(pairs: pd.DataFrame, frame: pd.DataFrame) -> np.ndarray:
     return np.column_stack([row[pairs["chosen_id"]], row[pairs["rejected_id"]]]).astype(np.int32)
 
 
-def main(data: Path, out: Path) -> None:
-    """Write the pool into ``out``; a response that is in no pair is left out."""
-    pairs = pd.read_parquet(data / f"{SOURCE}.pairs.parquet")
-    used = pd.concat([pairs["chosen_id"], pairs["rejected_id"]])
-    frame = normalised.responses(data, SOURCE)
-    frame = frame[frame["response_id"].isin(used)].assign(model="unknown").reset_index(drop=True)
-    categories = sorted(frame["category"].unique())
-    columns = normalised.columns(frame, categories, ["unknown"])
-    columns["human_pairs"] = pair_rows(pairs, frame)
-    counts = {"n_prompts": len(columns["prompt_id"]), "n_responses": len(frame), "n_human_pairs": len(pairs)}
-    pool = out / "hh-rlhf"
-    names = {"categories": categories, "generators": ["unknown"]}
-    write_folder(pool, "pool.toml", {**CARD, **counts, **names}, columns)
-    write_embeddings(pool, embed_minilm.embed(normalised.texts(frame)), embed_minilm.card())
+def rows(data: Path) -> recipe.Rows:
+    """Return the pool's rows; a response that is in no pair is left out."""
+    return paired_rows(data, SOURCE, "unknown")
 
+
+def paired_rows(data: Path, source: str, model: str | None = None) -> recipe.Rows:
+    """Return the responses of a source that are in its pairs, and the pairs; ``model`` stands for all generators."""
+    pairs = pd.read_parquet(data / f"{source}.pairs.parquet")
+    used = pd.concat([pairs["chosen_id"], pairs["rejected_id"]])
+    frame = normalised.responses(data, source)
+    frame = frame[frame["response_id"].isin(used)].reset_index(drop=True)
+    frame = frame.assign(model=model) if model else frame
+    return recipe.Rows(frame, {"human_pairs": pair_rows(pairs, frame)}, {})
+
+
+RECIPE = recipe.Recipe("hh-rlhf", CARD, rows)
 
 if __name__ == "__main__":
-    home = Path(__file__).resolve().parents[1] / "rmsuite_tasks" / "pools"
-    main(Path(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) > 2 else home)
+    recipe.main(sys.argv[1:], RECIPE)

@@ -1,4 +1,7 @@
-"""Tasks on real preference data: pools, embedding sets and cards. The recipes that made them are in ``tasks/make``."""
+"""Tasks on real preference data: pools, embedding sets and cards. The recipes that made them are in ``tasks/make``.
+
+What is too large for the package lies beside it, in ``tasks/more`` of a checkout.
+"""
 
 from pathlib import Path
 
@@ -7,8 +10,10 @@ import rmsuite
 
 @rmsuite.hookimpl
 def rmsuite_tasks() -> list[Path]:
-    """Offer this package's folder of cards and pools."""
-    return [Path(__file__).parent]
+    """Offer this package's folder of cards and pools, and the larger one beside it where there is one."""
+    home = Path(__file__).parent
+    more = home.parent / "more"
+    return [home, more] if (more / "pools").is_dir() else [home]
 
 
 @rmsuite.hookimpl

@@ -1,0 +1,82 @@
+"""A pool together with one of its embedding sets: what a task tests on, or trains on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rmsuite.data import Pool
+from rmsuite.errors import TaskError, unknown_name
+from rmsuite.pools import EmbeddingSet, load_embeddings, load_pool, read_card
+from rmsuite.splits import FRACTIONS, PARTS, generators_in_second_half, part_of
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A pool in memory, its digest and its card, and one of its embedding sets (mapped)."""
+
+    pool: Pool
+    pool_digest: str
+    pool_card: Mapping[str, Any]
+    embeddings: EmbeddingSet
+
+    @cached_property
+    def part(self) -> np.ndarray:
+        """The part of each prompt, ``(n_prompts,)``, a name in ``PARTS``."""
+        if self.pool.part is not None:
+            return np.array(PARTS)[self.pool.part]
+        return part_of(self.pool.prompt_id if self.pool.split_id is None else self.pool.split_id)
+
+    @property
+    def split(self) -> str:
+        """What decides the parts, as the signature has it."""
+        if self.pool.part is not None:
+            return f"stated({'/'.join(str(np.count_nonzero(self.part == part)) for part in PARTS)})"
+        unit = "prompt" if self.pool.split_id is None else "group"
+        return f"{unit}-hash-1({'/'.join(f'{FRACTIONS[part]:g}' for part in PARTS)})"
+
+    def in_second_half(self, task: str) -> np.ndarray:
+        """Return which responses, ``(n_responses,)``, are by a generator of the second half.
+
+        Raises
+        ------
+        TaskError
+            If the card does not name the generators, or all of them are in one half.
+        """
+        names = [str(name) for name in self.pool_card.get("generators", ())]
+        known = len(names) > int(np.max(self.pool.generator))
+        second = generators_in_second_half(names)[self.pool.generator] if known else np.zeros(1, bool)
+        if second.all() or not second.any():
+            who, got = f"task {task}: pool {self.pool.name!r}", ", ".join(names) or "no names of generators"
+            expected, do = "generators in both halves", "leave out generators=split, or choose another pool"
+            raise TaskError(who=who, expected=expected, got=got, do=do)
+        return second
+
+
+def load_source(root: Path, name: str, base_model: str) -> Source:
+    """Read and verify the pool of that name in a folder of pools, and one of its embedding sets.
+
+    Raises
+    ------
+    TaskError
+        If a file is not what its card says.
+    UnknownNameError
+        If there is no such pool or base model.
+    """
+    folder = root / "pools" / name
+    _known("pool", name, root / "pools", "pool.toml")
+    _known("base model", base_model, folder / "embeddings", "embeddings.toml")
+    pool, digest = load_pool(folder)
+    embeddings = load_embeddings(folder, base_model, len(pool.response_id))
+    return Source(pool, digest, read_card(folder / "pool.toml"), embeddings)
+
+
+def _known(kind: str, name: str, home: Path, card: str) -> None:
+    names = [path.parent.name for path in home.glob(f"*/{card}")]
+    if name not in names:
+        raise unknown_name(kind, name, names, f"choose one of the folders in {str(home)!r}")
