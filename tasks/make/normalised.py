@@ -23,6 +23,11 @@ def labels(data: Path, source: str) -> pd.DataFrame:
     return pd.read_parquet(data / f"{source}.labels.parquet")
 
 
+def digest(name: str) -> str:
+    """Return an id without its source's prefix."""
+    return name.rpartition(":")[2][1:]
+
+
 def short_ids(ids: pd.Series) -> np.ndarray:
     """Drop the source's prefix: what stays is a digest of the text, equal for equal prompts of any two sources."""
     return ids.str.rsplit(":", n=1).str[1].str[1:].to_numpy("S14")

@@ -51,11 +51,15 @@ class Recipe:
 def split_ids(frame: pd.DataFrame) -> dict[str, str] | None:
     """Return the id whose hash puts each prompt into a part; None where that is the prompt's own, for all.
 
-    Near-duplicates share the smallest id among them, so that none is trained on while another is tested on.
+    Near-duplicates share the id of the smallest digest among them: none is trained on while another is tested on.
     """
     texts = frame.drop_duplicates("prompt_id").set_index("prompt_id")["prompt"].to_dict()
     shared = near_duplicates.groups(sorted(texts), near_duplicates.similar_pairs(near_duplicates.questions(texts)))
-    return shared if any(name != group for name, group in shared.items()) else None
+    smallest: dict[str, str] = {}
+    for name, group in sorted(shared.items(), key=lambda item: normalised.digest(item[0])):
+        smallest.setdefault(group, name)
+    found = {name: smallest[group] for name, group in shared.items()}
+    return found if any(name != one for name, one in found.items()) else None
 
 
 def fewer_in_training(
