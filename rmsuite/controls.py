@@ -13,9 +13,13 @@ from rmsuite.data import PreferencePairs, TestSet
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What a control may look at: everything, gold included."""
+    """What a control may look at: everything, gold included.
+
+    ``lengths`` and ``embeddings`` are those of the test responses and, after them, of what is planted among them.
+    """
 
     test: TestSet
+    lengths: np.ndarray
     embeddings: np.ndarray | Gathered
     pairs: PreferencePairs
     rng: np.random.Generator
@@ -32,6 +36,12 @@ class Control:
 
 
 def _oracle(evidence: Evidence) -> np.ndarray:
+    labels = _labels(evidence)
+    worst = np.full(len(evidence.lengths) - len(labels), labels.min() - 1)  # an attack is worse than any response
+    return np.concatenate([labels, worst])
+
+
+def _labels(evidence: Evidence) -> np.ndarray:
     if evidence.test.gold is not None:
         return evidence.test.gold
     # Human pairs have no gold reward: the share of its comparisons that a response won orders them.
@@ -64,8 +74,8 @@ def _norm(evidence: Evidence) -> np.ndarray:
 
 
 CONTROLS: tuple[Control, ...] = (
-    Control("random", "independent random rewards", lambda e: e.rng.random(len(e.test.rows))),
-    Control("length", "the longer response is better", lambda e: e.test.length.astype(np.float64)),
+    Control("random", "independent random rewards", lambda e: e.rng.random(len(e.lengths))),
+    Control("length", "the longer response is better", lambda e: e.lengths.astype(np.float64)),
     Control("embedding-norm", "the longer embedding vector is better", _norm),
     Control("shuffled-labels", "mean difference direction of training pairs with coin-flip labels", _shuffled_labels),
     Control("oracle", "the test labels themselves: the ceiling", _oracle, floor=False),

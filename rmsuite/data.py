@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
 import numpy as np
 
 from rmsuite import seeds
 from rmsuite.arrays import frozen
+from rmsuite.errors import TaskError
 
 PAIR_BLOCK = 500_000  # pairs at a time, to bound the memory
 ASKED_PAIRS = 50  # a prompt, at most
@@ -166,13 +167,27 @@ class Pool:
 
 
 @dataclass(frozen=True, eq=False)
+class Planted:
+    """Attacks among the responses to test prompts: texts written to be rewarded, worse than any real response.
+
+    ``rows`` of the pool that holds them, ``prompt`` (positions in the test set's prompts) and ``length`` are
+    ``(n_planted,)``.
+    """
+
+    rows: np.ndarray
+    prompt: np.ndarray
+    length: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
 class TestSet:
     """What a metric compares rewards with; only the harness holds it.
 
     ``rows`` are pool rows in pool order; ``offsets`` delimit the prompts within them; ``gold``, ``length`` and
     the pair columns ``chosen``, ``rejected`` (positions in ``rows``) are aligned with them. Pools with gold rewards
     have ``gold`` and no pair columns: every two responses of a prompt with unequal gold are a pair. ``generator`` is
-    None where the pool does not tell who wrote what.
+    None where the pool does not tell who wrote what. ``planted`` responses are rewarded too, but no other metric than
+    those of attacks looks at them.
     """
 
     __test__ = False  # a name that pytest must not collect
@@ -186,6 +201,7 @@ class TestSet:
     chosen: np.ndarray | None = None
     rejected: np.ndarray | None = None
     generator: np.ndarray | None = None
+    planted: Planted | None = None
 
     @property
     def n_prompts(self) -> int:
@@ -263,11 +279,14 @@ class Answers:
         Standard deviation of each reward, from a method that gives it.
     probability : (n_asked,) float64 or None
         P(first preferred) for ``TestSet.asked``, from a method that gives it.
+    planted : (n_planted,) float64 or None
+        Rewards of ``TestSet.planted``, where there are some.
     """
 
     rewards: np.ndarray
     uncertainty: np.ndarray | None = None
     probability: np.ndarray | None = None
+    planted: np.ndarray | None = None
 
 
 def test_set(pool: Pool, prompts: np.ndarray) -> TestSet:
@@ -288,6 +307,24 @@ def test_set(pool: Pool, prompts: np.ndarray) -> TestSet:
 
 
 test_set.__test__ = False  # type: ignore[attr-defined]  # a name that pytest must not collect
+
+
+def planted(test: TestSet, attacks: Pool) -> TestSet:
+    """Return a test set with the attacks of a pool on its prompts.
+
+    Raises
+    ------
+    TaskError
+        If the pool attacks none of them.
+    """
+    order = np.argsort(test.prompt_id)
+    place = order[np.searchsorted(test.prompt_id, attacks.prompt_id, sorter=order) % test.n_prompts]
+    prompt = np.where(test.prompt_id[place] == attacks.prompt_id, place, -1)[attacks.prompt]
+    rows = np.flatnonzero(prompt >= 0)
+    if not len(rows):
+        who, expected = f"pool {attacks.name!r} as a probe", "responses to the test prompts of the task"
+        raise TaskError(who=who, expected=expected, got="none", do="choose a probe of the same prompts")
+    return replace(test, planted=Planted(rows, prompt[rows], attacks.length[rows]))
 
 
 def restricted(test: TestSet, keep: np.ndarray) -> TestSet:

@@ -95,19 +95,29 @@ class Setting:
         finalize(self, shutil.rmtree, folder, ignore_errors=True)
         return Path(folder)
 
-    def _tested(self, rows: np.ndarray) -> np.ndarray | Gathered:
-        gathered = Gathered(self.task.embeddings.matrix, rows)
-        return gathered if is_large(*gathered.shape) else gathered[:]
+    def _tested(self, order: np.ndarray) -> np.ndarray | Gathered:
+        test, probe = self.task.test, self.task.probe
+        if test.planted is None or probe is None:
+            gathered = Gathered(self.task.embeddings.matrix, test.rows[order])
+            return gathered if is_large(*gathered.shape) else gathered[:]
+        parts = Gathered(self.task.embeddings.matrix, test.rows), Gathered(probe.embeddings.matrix, test.planted.rows)
+        return np.concatenate([part[:] for part in parts])[order]
+
+    @property
+    def n_rewarded(self) -> int:
+        """How many responses are rewarded: those of the test part and what is planted among them."""
+        planted = self.task.test.planted
+        return len(self.task.test.rows) + (0 if planted is None else len(planted.rows))
 
     @cached_property
     def test_order(self) -> np.ndarray:
-        """The shuffled order, positions in the test set, in which test embeddings are handed out."""
-        return self._rng("test-order").permutation(len(self.task.test.rows))
+        """The shuffled order, positions in the test set, in which test embeddings are handed out; planted come last."""
+        return self._rng("test-order").permutation(self.n_rewarded)
 
     @property
     def test_embeddings(self) -> np.ndarray | Gathered:
         """Test embeddings as a worker gets them: shuffled; large ones are gathered when they are sent."""
-        return self._tested(self.task.test.rows[self.test_order])
+        return self._tested(self.test_order)
 
     @property
     def asked_pairs(self) -> tuple[np.ndarray, np.ndarray]:
@@ -117,8 +127,9 @@ class Setting:
 
     def evidence(self, control: str) -> Evidence:
         """What a control may look at."""
-        embeddings = self._tested(self.task.test.rows)
-        return Evidence(self.task.test, embeddings, self.pairs, self._rng("control", control=control))
+        test, embeddings = self.task.test, self._tested(np.arange(self.n_rewarded))
+        lengths = test.length if test.planted is None else np.concatenate([test.length, test.planted.length])
+        return Evidence(test, lengths, embeddings, self.pairs, self._rng("control", control=control))
 
     def facts(self) -> dict[str, Any]:
         """Counts and the annotator's realised agreement with gold, for the record.
@@ -135,8 +146,9 @@ class Setting:
             "n_test_responses": len(test.rows),
             "annotator_agreement": train.agreement,
             **({} if self.task.annotator.decisive else undecided),
-            "columns": list(self.task.card.columns),
+            "columns": list(self.task.columns),
             "licence": self.task.licence(),
+            **({"gold": self.task.tested.gold.summary} if self.task.tested.gold else {}),
         }
 
 
@@ -228,9 +240,9 @@ def control_cells(setting: Setting) -> Iterator[CellRecord]:
     for control in CONTROLS:
         with threadpool_limits(limits=1):
             rewards = control.reward(setting.evidence(control.name))
-        rewards = as_rewards(rewards, len(test.rows), who=control.name)
+        answers = _split(test, as_rewards(rewards, setting.n_rewarded, who=control.name))
         identity = _identity(setting, control.name, "control", "rmsuite")
-        yield CellRecord(**identity, status="ok", arrays=measured(test, Answers(rewards)))
+        yield CellRecord(**identity, status="ok", arrays=measured(test, answers))
 
 
 def method_cell(job: Job, outcome: Outcome) -> CellRecord:
@@ -264,7 +276,16 @@ def _in_test_order(setting: Setting, outcome: Outcome) -> Answers:
 
     rewards = sorted_back(outcome.rewards)
     assert rewards is not None
-    return Answers(rewards, sorted_back(outcome.uncertainty), outcome.probability)
+    return _split(setting.task.test, rewards, sorted_back(outcome.uncertainty), outcome.probability)
+
+
+def _split(
+    test: TestSet, rewards: np.ndarray, uncertainty: np.ndarray | None = None, probability: np.ndarray | None = None
+) -> Answers:
+    """Return the answers for the test responses, and apart from them for what is planted among them."""
+    n = len(test.rows)
+    planted = None if test.planted is None else rewards[n:]
+    return Answers(rewards[:n], None if uncertainty is None else uncertainty[:n], probability, planted)
 
 
 def measured(test: TestSet, answers: Answers) -> dict[str, np.ndarray]:
@@ -272,7 +293,7 @@ def measured(test: TestSet, answers: Answers) -> dict[str, np.ndarray]:
 
     On one thread: the number of threads decides the order of sums, and with it the last bits.
     """
-    given = {"rewards": answers.rewards, "uncertainty": answers.uncertainty, "probability": answers.probability}
+    given = {name: getattr(answers, name) for name in ("rewards", "uncertainty", "probability", "planted")}
     arrays = {name: array for name, array in given.items() if array is not None}
     with (
         threadpool_limits(limits=1),

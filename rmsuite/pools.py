@@ -17,7 +17,7 @@ from rmsuite.splits import PARTS
 from rmsuite.stacked import Stacked, open_stacked
 
 FORMAT = 1
-POOL_CARD, EMBEDDINGS_CARD = "pool.toml", "embeddings.toml"
+POOL_CARD, EMBEDDINGS_CARD, GOLD_CARD = "pool.toml", "embeddings.toml", "gold.toml"
 COLUMNS = ("prompt_id", "category", "offsets", "response_id", "generator", "length")
 OPTIONAL_COLUMNS = ("gold", "human_pairs", "ratings", "split_id", "part")
 VOTE_COLUMNS = ("vote_response", "vote_rater", "vote_value")
@@ -37,6 +37,26 @@ class EmbeddingSet:
     def signed(self) -> str:
         """Name and digest, as signatures have them."""
         return f"{self.base_model}#{self.digest[:12]}"
+
+
+@dataclass(frozen=True, eq=False)
+class GoldRewards:
+    """A gold reward model's rewards of one pool, ``(n_responses,)`` float32, row-aligned with it; larger is better."""
+
+    model: str
+    reward: np.ndarray
+    card: Mapping[str, Any]
+    digest: str
+
+    @property
+    def signed(self) -> str:
+        """Name and digest, as signatures have them."""
+        return f"{self.model}#{self.digest[:12]}"
+
+    @property
+    def summary(self) -> str:
+        """The model and how far it agrees with held-out labels, as its card says."""
+        return f"{self.model}, {self.card['agreement']}"
 
 
 def read_card(path: Path) -> dict[str, Any]:
@@ -89,6 +109,23 @@ def load_embeddings(folder: Path, base_model: str, n_responses: int) -> Embeddin
     if matrix.ndim != 2 or len(matrix) != n_responses:
         raise _wrong(home, f"({n_responses}, n_features), a row for each response of the pool", f"shape {matrix.shape}")
     return EmbeddingSet(base_model, matrix, card, _digest(home / EMBEDDINGS_CARD))
+
+
+def load_gold(folder: Path, model: str, n_responses: int) -> GoldRewards:
+    """Return the rewards that a gold reward model gave the pool in ``folder``.
+
+    Raises
+    ------
+    TaskError
+        If they are absent, altered, not finite, or not row-aligned with the pool.
+    """
+    home = folder / "golds" / model
+    card = read_card(home / GOLD_CARD)
+    _require(home / GOLD_CARD, card, ("sha256", "agreement"))
+    reward = _column(home, card, "reward")
+    if reward.shape != (n_responses,) or not np.isfinite(reward).all():
+        raise _wrong(home, f"({n_responses},) finite rewards, one for each response of the pool", f"{reward.shape}")
+    return GoldRewards(model, reward, card, _digest(home / GOLD_CARD))
 
 
 def _matrix(home: Path, card: Mapping[str, Any]) -> np.ndarray | Stacked:

@@ -47,8 +47,9 @@ class CellRecord:
     notes : tuple of str
         What a reader of the table should know, for instance that all rewards are equal.
     arrays : mapping
-        ``rewards`` and ``uncertainty`` (one a test response, in pool order), ``probability`` (one an asked pair), and
-        for each metric, by its name, what each test prompt adds to its sums, ``(n_prompts, k)``.
+        ``rewards`` and ``uncertainty`` (one a test response, in pool order), ``probability`` (one an asked pair),
+        ``planted`` (one a planted response), and for each metric, by its name, what each test prompt adds to its sums,
+        ``(n_prompts, k)``.
     seal : str
         The sha256 that its file ends with, arrays included; empty for a record that was not read from one.
     """

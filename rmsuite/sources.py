@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,18 +12,22 @@ import numpy as np
 
 from rmsuite.data import Pool
 from rmsuite.errors import TaskError, unknown_name
-from rmsuite.pools import EmbeddingSet, load_embeddings, load_pool, read_card
+from rmsuite.pools import EmbeddingSet, GoldRewards, load_embeddings, load_gold, load_pool, read_card
 from rmsuite.splits import FRACTIONS, PARTS, generators_in_second_half, part_of
 
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """A pool in memory, its digest and its card, and one of its embedding sets (mapped)."""
+    """A pool in memory, its digest and its card, and one of its embedding sets (mapped).
+
+    With a gold reward model, the pool's gold is that model's, and its human pairs are left out.
+    """
 
     pool: Pool
     pool_digest: str
     pool_card: Mapping[str, Any]
     embeddings: EmbeddingSet
+    gold: GoldRewards | None = None
 
     @cached_property
     def part(self) -> np.ndarray:
@@ -58,22 +62,28 @@ class Source:
         return second
 
 
-def load_source(root: Path, name: str, base_model: str) -> Source:
-    """Read and verify the pool of that name in a folder of pools, and one of its embedding sets.
+def load_source(root: Path, name: str, base_model: str, gold: str = "") -> Source:
+    """Read and verify the pool of that name in a folder of pools, one of its embedding sets and, if asked, a gold.
 
     Raises
     ------
     TaskError
         If a file is not what its card says.
     UnknownNameError
-        If there is no such pool or base model.
+        If there is no such pool, base model or gold reward model.
     """
     folder = root / "pools" / name
     _known("pool", name, root / "pools", "pool.toml")
     _known("base model", base_model, folder / "embeddings", "embeddings.toml")
     pool, digest = load_pool(folder)
     embeddings = load_embeddings(folder, base_model, len(pool.response_id))
-    return Source(pool, digest, read_card(folder / "pool.toml"), embeddings)
+    card = read_card(folder / "pool.toml")
+    if not gold:
+        return Source(pool, digest, card, embeddings)
+    _known("gold reward model", gold, folder / "golds", "gold.toml")
+    rewards = load_gold(folder, gold, len(pool.response_id))
+    judged = replace(pool, gold=rewards.reward, human_pairs=None, votes=None)
+    return Source(judged, digest, card, embeddings, rewards)
 
 
 def _known(kind: str, name: str, home: Path, card: str) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from rmsuite.annotators import Annotator, annotator
-from rmsuite.data import Pool, TestSet, restricted, test_set
+from rmsuite.data import Pool, TestSet, planted, restricted, test_set
 from rmsuite.errors import TaskError, unknown_name
 from rmsuite.method import parse
 from rmsuite.pairing import Drawing
@@ -21,7 +21,7 @@ from rmsuite.sources import Source, load_source
 from rmsuite.splits import FRACTIONS
 from rmsuite.variants import check_field, variant
 
-HEADLINE = "pair-accuracy"
+HEADLINE, ATTACKED = "pair-accuracy", "attack-win-rate"
 GENERATORS = {"split": "halves-by-name-1", "second": "second-half-by-name-1"}  # as signatures have them
 TYPES: Mapping[str, type[Any]] = {"str": str, "int": int, "tuple[str, ...]": list, "Path": Path}  # of a card's fields
 
@@ -47,6 +47,10 @@ class Task:
     generators : str
         "all"; "split": the first half of the generators (by a hash of the name) trains, the second is tested;
         "second": the second half does both, which is what "split" is compared with.
+    probe : str
+        The pool of attacks that are planted among the test responses, "" for none; adds the column attack-win-rate.
+    gold : str
+        The gold reward model whose rewards stand for gold, "" for the pool's own labels.
     supersedes, superseded_by : str
         Labels of the task that this one replaces, and of that which replaces it; "" for none.
     changes : str
@@ -67,6 +71,8 @@ class Task:
     gives: tuple[str, ...] = ()
     train_pool: str = ""
     generators: str = "all"
+    probe: str = ""
+    gold: str = ""
     supersedes: str = ""
     superseded_by: str = ""
     changes: str = ""
@@ -101,10 +107,13 @@ class Task:
         UnknownNameError
             If there is no such pool, base model or annotator.
         """
-        tested = load_source(self.root, self.pool, self.base_model)
-        training = load_source(self.root, self.train_pool, self.base_model) if self.train_pool else tested
-        _same_base_model(self.label, tested.embeddings, training.embeddings)
-        return LoadedTask(self, tested, training, annotator(self.annotator))
+        tested = load_source(self.root, self.pool, self.base_model, self.gold)
+        training = load_source(self.root, self.train_pool, self.base_model, self.gold) if self.train_pool else tested
+        probe = load_source(self.root, self.probe, self.base_model) if self.probe else None
+        for other in (training, probe):
+            if other:
+                _same_base_model(self.label, tested.embeddings, other.embeddings)
+        return LoadedTask(self, tested, training, annotator(self.annotator), probe)
 
 
 def _same_base_model(task: str, one: EmbeddingSet, other: EmbeddingSet) -> None:
@@ -119,12 +128,20 @@ class LoadedTask:
     """A task with its data in memory; gold included, so only the harness holds it.
 
     ``tested`` gives the test prompts, ``training`` those of training and validation: the same but for shift studies.
+    ``probe`` gives the attacks on the test prompts, if any.
     """
 
     card: Task
     tested: Source
     training: Source
     annotator: Annotator
+    probe: Source | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The metrics that a table shows: those of the card, and that of attacks where some are planted."""
+        shown = self.card.columns
+        return (*shown, ATTACKED) if self.probe and ATTACKED not in shown else shown
 
     @property
     def pool(self) -> Pool:
@@ -177,6 +194,11 @@ class LoadedTask:
     @cached_property
     def test(self) -> TestSet:
         """The test part, the same in every repetition."""
+        whole = self._responses
+        return planted(whole, self.probe.pool) if self.probe else whole
+
+    @property
+    def _responses(self) -> TestSet:
         whole = test_set(self.pool, self.parts["test"])
         if self.card.generators == "all":
             return whole
@@ -189,7 +211,8 @@ class LoadedTask:
 
     def licence(self) -> str:
         """Return the licences of the pools."""
-        cards = {source.pool.name: source.pool_card for source in (self.tested, self.training)}
+        sources = (self.tested, self.training, *([self.probe] if self.probe else []))
+        cards = {source.pool.name: source.pool_card for source in sources}
         licences = {str(card.get("licence", "none stated")) for card in cards.values()}
         return "; ".join(sorted(licences))
 
@@ -204,6 +227,10 @@ class LoadedTask:
             "train-pool": f"{self.training.pool.name}#{self.training.pool_digest[:12]}" if shift else "",
             "train-embeddings": self.training.embeddings.signed if shift else "",
             "generators": GENERATORS.get(card.generators, ""),
+            "gold": self.tested.gold.signed if self.tested.gold else "",
+            "train-gold": self.training.gold.signed if shift and self.training.gold else "",
+            "probe": f"{self.probe.pool.name}#{self.probe.pool_digest[:12]}" if self.probe else "",
+            "probe-embeddings": self.probe.embeddings.signed if self.probe else "",
         }
         return {
             "task": card.label,

@@ -1,8 +1,8 @@
 """The fields of cards, what they may be, and tasks with changed fields: ``name[field=value,...]``.
 
-A variant asks the same question of the same test prompts, and is trained on other pairs, labels or embeddings. All its
-random streams are those of the plain task: variants meet on common random numbers, and a change of the annotator, say,
-moves no pair, no method's seed and no order of test embeddings.
+A variant asks the same question of the same test prompts, and is trained on other pairs, labels or embeddings, or is
+attacked. All its random streams are those of the plain task: variants meet on common random numbers, and a change of
+the annotator, say, moves no pair, no method's seed and no order of test embeddings.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ CHANGEABLE = (
     "gives",
     "pairing",
     "pairs_per_prompt",
+    "probe",
     "train_pool",
 )
 GIFTS = ("attributes", "ratings")

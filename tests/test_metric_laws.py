@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from rmsuite.data import Answers, TestSet
+from rmsuite.data import Answers, Planted, TestSet
 from rmsuite.metrics import METRICS, Metric, applicable, pairs
 from rmsuite.statistics import bootstrap
 
@@ -38,6 +38,7 @@ NOT_MIRRORED = {  # a maximum, a minimum or a peak is no mean
     "peak-position",
 }
 ORDER = MIRRORED | NOT_MIRRORED
+ATTACKS = {"attack-win-rate"}  # more of its laws are in test_attacks.py
 UNBOUNDED = {"over-optimisation"}  # its stated range is the usual one
 SIZES = (33, 40, 36) * 4 + (2, 1)
 
@@ -55,6 +56,7 @@ def make_test(seed: int = 0, sizes: tuple[int, ...] = SIZES, ties: bool = False)
         length=rng.integers(10, 500, total),
         gold=np.round(gold) if ties else gold,
         generator=np.concatenate([rng.permutation(np.arange(size) % 7) for size in sizes]),
+        planted=Planted(np.arange(n), np.arange(n), np.ones(n)),
     )
 
 
@@ -63,17 +65,20 @@ def answers_for(test: TestSet, seed: int = 1, ties: bool = False) -> Answers:
     rewards = test.gold + rng.standard_normal(len(test.rows))
     uncertainty = rng.random(len(test.rows))
     probability = rng.random(len(test.asked.first))
-    return Answers(np.round(rewards) if ties else rewards, np.round(uncertainty, (ties and 1) or 9), probability)
+    planted = rng.standard_normal(len(test.planted.rows))
+    if ties:
+        rewards, uncertainty, planted = np.round(rewards), np.round(uncertainty, 1), np.round(planted)
+    return Answers(rewards, uncertainty, probability, planted)
 
 
 def just(rewards: np.ndarray) -> Answers:
-    return Answers(np.asarray(rewards, float))
+    return Answers(np.asarray(rewards, float), planted=np.full(len(SIZES), -9.0))
 
 
 def sure(test: TestSet, probability: float) -> Answers:
     """Answers that give the chosen response of each asked pair this probability."""
     first = np.where(test.asked.first_chosen, probability, 1 - probability)
-    return Answers(test.gold, np.ones(len(test.rows)), first)
+    return Answers(test.gold, np.ones(len(test.rows)), first, np.full(len(test.planted.rows), test.gold.min() - 1))
 
 
 def named(names: set[str]):
@@ -84,7 +89,7 @@ every_metric = named({metric.name for metric in METRICS})
 
 
 def test_every_metric_is_in_one_law_list():
-    lists = (MIRRORED, NOT_MIRRORED, PROBABILITY, UNCERTAINTY)
+    lists = (MIRRORED, NOT_MIRRORED, PROBABILITY, UNCERTAINTY, ATTACKS)
     assert {metric.name for metric in METRICS} == set().union(*lists)
     assert sum(map(len, lists)) == len(METRICS)
 
@@ -137,8 +142,10 @@ def test_the_order_of_prompts_is_irrelevant(metric):
         length=test.length[rows],
         gold=test.gold[rows],
         generator=test.generator[rows],
+        planted=replace(test.planted, prompt=np.argsort(order)[test.planted.prompt]),
     )
-    there = Answers(answers.rewards[rows], answers.uncertainty[rows], _moved_probability(test, moved, rows, answers))
+    said = _moved_probability(test, moved, rows, answers)
+    there = Answers(answers.rewards[rows], answers.uncertainty[rows], said, answers.planted)
     assert metric.value(moved, there) == pytest.approx(metric.value(test, answers), abs=1e-9)
 
 
@@ -274,7 +281,7 @@ def test_reductions_take_any_number_of_leading_axes_and_give_nan_for_nothing(met
     np.testing.assert_allclose(found[0], one_by_one, rtol=1e-9)
 
 
-@every_metric
+@named({metric.name for metric in METRICS} - ATTACKS)
 def test_a_prompt_on_which_nothing_can_be_told_adds_nothing(metric):
     """One response, or responses of equal gold: undefined whatever the rewards, so left out and not counted as 0."""
     test = make_test(sizes=(1, *SIZES))
@@ -302,9 +309,9 @@ def needs(metric: Metric) -> set[str]:
 
 def test_only_metrics_whose_needs_are_met_apply():
     test = make_test()
-    bare = replace(as_pairs(test), generator=None, category=np.zeros(test.n_prompts, int))
+    bare = replace(as_pairs(test), generator=None, planted=None, category=np.zeros(test.n_prompts, int))
     assert [m.name for m in applicable(bare, just(test.gold))] == ["pair-accuracy", "length-adjusted", "length-matched"]
     alike = replace(bare, length=np.full_like(bare.length, 7))
     assert [m.name for m in applicable(alike, just(test.gold))] == ["pair-accuracy"]
-    assert {m.name for m in applicable(test, just(test.gold))} == ORDER
+    assert {m.name for m in applicable(test, just(test.gold))} == ORDER | ATTACKS
     assert set(applicable(test, answers_for(test))) == set(METRICS)

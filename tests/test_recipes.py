@@ -26,7 +26,7 @@ import recipes  # noqa: E402
 POOLS = sorted(path.name for path in recipe.POOLS.iterdir() if path.is_dir())
 DATA = os.environ.get("RMSUITE_DATA", "")
 with_data = pytest.mark.skipif(not DATA, reason="the source data is not at hand: RMSUITE_DATA is not set")
-LOCAL = {name for name, one in recipes.RECIPES.items() if one.local}
+LOCAL = {name for name, one in recipes.RECIPES.items() if one.home is None}
 
 
 def frame(n_prompts: int = 40, n_responses: int = 20) -> pd.DataFrame:
@@ -55,7 +55,7 @@ def test_an_unknown_pool_is_refused_by_its_name():
 
 
 def test_a_local_pool_is_not_written_into_the_package(capsys, tmp_path):
-    made = recipe.Recipe("mine", {"known_flaws": []}, lambda data: recipe.Rows(frame(), {}, {}), local=True)
+    made = recipe.Recipe("mine", {"known_flaws": []}, lambda data: recipe.Rows(frame(), {}, {}), None)
     recipe.main([str(tmp_path)], made)
     assert "mine stays outside" in capsys.readouterr().out
     assert not (recipe.POOLS / "mine").exists()

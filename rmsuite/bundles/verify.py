@@ -256,12 +256,13 @@ def answers(cell: CellRecord, test: TestSet) -> Answers:
     ContractError
         If they are not what a method may answer on this test set.
     """
-    arrays, n, who = cell.arrays, len(test.rows), repr(cell.method)
-    uncertainty, probability = arrays.get("uncertainty"), arrays.get("probability")
+    arrays, n, who, nothing = cell.arrays, len(test.rows), repr(cell.method), np.empty(0)
+    uncertainty, probability, planted = arrays.get("uncertainty"), arrays.get("probability"), test.planted
     return Answers(
-        as_rewards(arrays.get("rewards", np.empty(0)), n, who=who),
+        as_rewards(arrays.get("rewards", nothing), n, who=who),
         None if uncertainty is None else as_uncertainty(uncertainty, n, who=who),
         None if probability is None else as_probability(probability, len(test.asked.first), who=who),
+        None if planted is None else as_rewards(arrays.get("planted", nothing), len(planted.rows), who=who),
     )
 
 

@@ -1,92 +1,16 @@
-"""The record of a metric, and the list of all metrics."""
+"""The list of all metrics."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from rmsuite.data import Answers, TestSet
 from rmsuite.errors import unknown_name
-from rmsuite.metrics import best_of_n, generators, length, pairs, probability, ranks, selective
-from rmsuite.statistics import ratio
-
-Direction = Literal["larger is better", "smaller is better", "nearer 0 is better", "not ranked"]
-Need = Literal["pairs", "gold", "categories", "lengths", "generators", "probability", "uncertainty"]
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A metric as a value.
-
-    Attributes
-    ----------
-    name : str
-    summary : str
-        What it says, and what it cannot tell.
-    per_prompt : callable
-        ``(test, answers) -> (n_prompts, k)`` float64: what each prompt adds to k sums. A prompt on which the metric is
-        undefined adds zeros. Sums that count labels never depend on the answers, so that all methods are averaged
-        alike; those that count answers by their confidence do.
-    reduce : callable
-        ``(..., k) -> (...)``: the metric value of added sums; NaN where they say nothing.
-    low, high : float
-        The range that metric values lie in, for intervals at its boundary; a single prompt may lie outside.
-    chance, perfect : float
-        What constant rewards reach, and what the gold itself does.
-    tie_rule, tie : str
-        What equal rewards are worth, in words and in one word for signatures.
-    needs : tuple of str
-        What a test set and the answers must have.
-    direction : str
-        Methods are ranked and compared only where larger or smaller is better: a distance from 0 has no paired
-        difference that tells which of two is nearer, and what jumps from step to step has no standard error.
-    bias : str
-        Where noise moves values on average, "upwards" or "downwards"; empty if nowhere.
-    percent : bool
-        Whether tables print it times 100.
-    version : int
-        Another formula is another version.
-    """
-
-    name: str
-    summary: str
-    per_prompt: Callable[[TestSet, Answers], np.ndarray]
-    low: float
-    high: float
-    chance: float
-    perfect: float
-    tie_rule: str
-    tie: str
-    needs: tuple[Need, ...]
-    reduce: Callable[[np.ndarray], np.ndarray] = ratio
-    direction: Direction = "larger is better"
-    bias: str = ""
-    percent: bool = False
-    version: int = 1
-
-    @property
-    def mean(self) -> bool:
-        """Whether it is a weighted mean over prompts, its sums value times weight, and weight."""
-        return self.reduce is ratio
-
-    @property
-    def counts_pairs(self) -> bool:
-        """Whether its items are pairs, not responses: the weights of its sums count them."""
-        return self.mean and "pairs" in self.needs
-
-    @property
-    def ordered(self) -> bool:
-        """Whether differences of values are tested and ranked."""
-        return self.direction in ("larger is better", "smaller is better")
-
-    def value(self, test: TestSet, answers: Answers) -> float:
-        """Return the metric value on a test set; NaN where it is undefined."""
-        return float(self.reduce(self.per_prompt(test, answers).sum(axis=0)))
-
+from rmsuite.metrics import attacks, best_of_n, generators, length, pairs, probability, ranks, selective
+from rmsuite.metrics.record import Metric, Need
 
 HALF: dict[str, Any] = {"tie_rule": "equal rewards count one half", "tie": "half"}
 ACCURACY: dict[str, Any] = {"low": 0.0, "high": 1.0, "chance": 0.5, "perfect": 1.0, "percent": True}
@@ -298,12 +222,30 @@ UNCERTAINTY_METRICS = (
     ),
 )
 
+ATTACK_METRICS = (
+    Metric(
+        name="attack-win-rate",
+        summary="share of a prompt's responses below which a planted attack should lie and does not: a text that was "
+        "written to be rewarded and answers nothing; says nothing of other attacks",
+        per_prompt=attacks.wins,
+        low=0.0,
+        high=1.0,
+        chance=0.5,
+        perfect=0.0,
+        percent=True,
+        needs=("attacks",),
+        direction="smaller is better",
+        **HALF,
+    ),
+)
+
 METRICS: tuple[Metric, ...] = (
     *PAIR_METRICS,
     *RANK_METRICS,
     *CHOICE_METRICS,
     *PROBABILITY_METRICS,
     *UNCERTAINTY_METRICS,
+    *ATTACK_METRICS,
 )
 
 
@@ -331,5 +273,6 @@ def applicable(test: TestSet, answers: Answers) -> tuple[Metric, ...]:
         "generators": test.generator is not None,
         "probability": answers.probability is not None,
         "uncertainty": answers.uncertainty is not None,
+        "attacks": test.planted is not None,
     }
     return tuple(m for m in METRICS if all(has[need] for need in m.needs))

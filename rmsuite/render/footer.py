@@ -207,6 +207,7 @@ def _remarks(table: Table) -> list[str]:
         *(f"Note: {RANDOM_DIRECTIONS}" for row in table.rows if row.method == "shuffled-labels"),
         *(f"{MARK} {row.method} has another protocol ({row.mark}); not compared." for row in table.rows if row.mark),
         *(f"Note: {text.removesuffix('.')}." for text in table.omitted),
+        *([f"Gold: no label, but the reward of {table.facts['gold']}."] if "gold" in table.facts else []),
         f"Data licence: {table.facts['licence']}.",
     ]
 

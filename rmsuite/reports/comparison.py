@@ -141,6 +141,9 @@ def compare(
         got = "; ".join(omitted) or "no results"
         do = "run both methods on one task first"
         raise ResultsError(who=f"compare {first} {second}", expected="a task with results of both", got=got, do=do)
+    labelled = [not signatures.by_gold_model(task.signature) for task in tasks]
+    if any(labelled):  # those whose gold is a model's are never averaged with the others
+        columns = [found for found, one in zip(columns, labelled, strict=True) if one]
     return Comparison(first, second, tuple(tasks), _overall(first, second, columns), tuple(omitted))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -17,7 +18,20 @@ Built = Sequence[tuple[Table, Column | None]]
 
 
 def overall(built: Built) -> Overall | None:
-    """Return the aggregates of several tables; None for fewer than two, or where nothing lies above chance."""
+    """Return the aggregates of several tables; None for fewer than two, or where nothing lies above chance.
+
+    Where some tables have labels of their own, those whose gold is a model's are left out: the two kinds are never
+    averaged together.
+    """
+    modelled = [table.task for table, _ in built if signatures.by_gold_model(table.signature)]
+    if 0 < len(modelled) < len(built):
+        rest = overall([one for one in built if one[0].task not in modelled])
+        said = f"not averaged with the others, for their gold is that of a reward model: {', '.join(modelled)}"
+        return replace(rest, warnings=(*rest.warnings, said)) if rest else None
+    return _aggregates(built)
+
+
+def _aggregates(built: Built) -> Overall | None:
     if len(built) < 2 or not all(rises(table.columns[0]) for table, _ in built):
         return None
     tables, shown = [table for table, _ in built], rules(len(built))

@@ -30,6 +30,11 @@ def of_table(chosen: Chosen) -> str:
     return signature.write(parts)
 
 
+def by_gold_model(line: str) -> bool:
+    """Whether numbers speak of the rewards of a gold reward model, not of what people, judges or tests said."""
+    return "gold" in signature.read(line)
+
+
 def of_metric(line: str, metric: Metric) -> str:
     """Return the signature of one metric's numbers in a table."""
     return signature.write({**signature.read(line), "metric": f"{metric.name}@{metric.version}", "tie": metric.tie})
