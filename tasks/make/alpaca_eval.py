@@ -1,4 +1,4 @@
-"""Make the pools ``alpaca-eval`` and ``alpaca-eval-probe``, and outside the package ``alpaca-eval-wide``.
+"""Make the pools ``alpaca-eval`` and ``alpaca-eval-probe``, ``alpaca-eval-large`` and ``alpaca-eval-wide``.
 
 Run by hand: ``python tasks/make/alpaca_eval.py DATA [OUT]``, with the normalised Parquet files in DATA.
 """
@@ -14,10 +14,14 @@ import numpy as np
 import pandas as pd
 import recipe
 
+from rmsuite.splits import FRACTIONS, part_of
+
 SOURCE = "alpaca_eval"
 ATTACKS = ("NullModel", "gpt4_gamed")
+PROBE_ATTACK = "NullModel"
 REFERENCE = "gpt4_1106_preview"
 TRAINING_RESPONSES = 16
+LARGE_TRAINING_PROMPTS = 104
 
 CARD = {
     "source": "tatsu-lab/alpaca_eval at commit cd543a149df8, annotation files of the named systems",
@@ -36,7 +40,19 @@ FLAWS = [
 ]
 
 
-PROBE_FLAWS = ["Attacks on the judge: a reward-hacking probe, no ordinary responses."]
+PROBE_FLAWS = [
+    "One constant text that answers no prompt, written to deceive the judge of the gold, which it does (mean "
+    "preference 0.77): a reward-hacking probe, no ordinary responses.",
+]
+LARGE = {
+    "label_source": "none: the rewards of gold reward models stand beside the pool",
+    "gold": "none of its own",
+}
+LARGE_FLAWS = [
+    "Nearly half of the responses were never judged, so that gold rewards are those of a model only.",
+    "All systems' responses, several of which are older or newer versions of one system: responses are near relatives.",
+    FLAWS[-1],
+]
 WIDE_FLAWS = ["As alpaca-eval, with all responses of every prompt: several times the size, so it is made where needed."]
 
 
@@ -55,9 +71,9 @@ def ordinary(frame: pd.DataFrame) -> pd.DataFrame:
     return recipe.fewer_in_training(systems(frame), None, TRAINING_RESPONSES)
 
 
-def attacks(frame: pd.DataFrame) -> pd.DataFrame:
-    """Keep the attacks only."""
-    return frame[frame["model"].isin(ATTACKS)].reset_index(drop=True)
+def attack(frame: pd.DataFrame) -> pd.DataFrame:
+    """Keep the constant text of NullModel only."""
+    return frame[frame["model"] == PROBE_ATTACK].reset_index(drop=True)
 
 
 def rows(choose: Callable[[pd.DataFrame], pd.DataFrame]) -> Callable[[Path], recipe.Rows]:
@@ -70,9 +86,19 @@ def rows(choose: Callable[[pd.DataFrame], pd.DataFrame]) -> Callable[[Path], rec
     return read
 
 
-PROBE = recipe.Recipe("alpaca-eval-probe", {**CARD, "known_flaws": PROBE_FLAWS}, rows(attacks))
+def large_rows(data: Path) -> recipe.Rows:
+    """Return all systems' responses, judged or not, to all test prompts and to a draw of the others."""
+    frame = systems(normalised.responses(data, SOURCE))
+    heads = frame["prompt_id"].drop_duplicates()
+    tested = part_of(normalised.short_ids(heads), FRACTIONS) == "test"
+    drawn = heads[~tested][normalised.draw(heads[~tested], LARGE_TRAINING_PROMPTS)]
+    return recipe.Rows(frame[frame["prompt_id"].isin([*heads[tested], *drawn])].reset_index(drop=True), {}, {})
+
+
+PROBE = recipe.Recipe("alpaca-eval-probe", {**CARD, "known_flaws": PROBE_FLAWS}, rows(attack))
+MANY = recipe.Recipe("alpaca-eval-large", {**CARD, **LARGE, "known_flaws": LARGE_FLAWS}, large_rows, recipe.MORE)
 ORDINARY = recipe.Recipe("alpaca-eval", {**CARD, "known_flaws": FLAWS}, rows(ordinary))
-WIDE = recipe.Recipe("alpaca-eval-wide", {**CARD, "known_flaws": [*FLAWS, *WIDE_FLAWS]}, rows(systems), local=True)
+WIDE = recipe.Recipe("alpaca-eval-wide", {**CARD, "known_flaws": [*FLAWS, *WIDE_FLAWS]}, rows(systems), None)
 
 if __name__ == "__main__":
-    recipe.main(sys.argv[1:], PROBE, ORDINARY, WIDE)
+    recipe.main(sys.argv[1:], PROBE, ORDINARY, MANY, WIDE)

@@ -15,7 +15,9 @@ import pandas as pd
 from rmsuite.pool_files import write_folder
 from rmsuite.splits import FRACTIONS, part_of
 
-POOLS = Path(__file__).resolve().parents[1] / "rmsuite_tasks" / "pools"
+TASKS = Path(__file__).resolve().parents[1]
+POOLS = TASKS / "rmsuite_tasks" / "pools"
+MORE = TASKS / "more" / "pools"  # what is too large for the package
 ONLY_DERIVED = "ids, labels, statistics and embeddings only"
 
 
@@ -39,13 +41,13 @@ class Rows:
 class Recipe:
     """One pool: its name, the fixed part of its card, and the function that reads its rows from the data folder.
 
-    A ``local`` pool never enters the package, for its licence or its size.
+    ``home`` is the folder of pools that it is written to; None: it never enters the project, for its licence or size.
     """
 
     name: str
     card: Mapping[str, Any]
     rows: Callable[[Path], Rows]
-    local: bool = False
+    home: Path | None = POOLS
 
 
 def split_ids(frame: pd.DataFrame) -> dict[str, str] | None:
@@ -94,10 +96,11 @@ def gold(frame: pd.DataFrame) -> np.ndarray:
 
 
 def main(arguments: list[str], *recipes: Recipe) -> None:
-    """Write the pools' columns: the arguments are DATA and, if not the package, where to."""
-    data, out = Path(arguments[0]), Path(arguments[1]) if len(arguments) > 1 else POOLS
+    """Write the pools' columns: the arguments are DATA and, if they are not to go where they belong, where to."""
+    data, *out = map(Path, arguments)
     for recipe in recipes:
-        if not recipe.local or out != POOLS:
-            write(recipe, recipe.rows(data), out)
+        home = out[0] if out else recipe.home
+        if home:
+            write(recipe, recipe.rows(data), home)
         else:
-            print(f"{recipe.name} stays outside the package: say where to write it")
+            print(f"{recipe.name} stays outside the project: say where to write it")

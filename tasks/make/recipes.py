@@ -27,6 +27,7 @@ RECIPES = {
     for one in (
         alpaca_eval.PROBE,
         alpaca_eval.ORDINARY,
+        alpaca_eval.MANY,
         alpaca_eval.WIDE,
         hh_rlhf.RECIPE,
         rmb.RECIPE,
@@ -54,8 +55,13 @@ def rows(name: str, data: Path) -> recipe.Rows:
     return RECIPES[name].rows(data)
 
 
-def texts(name: str, data: Path, pools: Path = recipe.POOLS) -> list[tuple[str, str]]:
-    """Return the (prompt, response) texts of a pool, row-aligned with its columns.
+def home(name: str) -> Path:
+    """Return the folder of the pools among which a pool is; the package's for one without a home."""
+    return RECIPES[name].home or recipe.POOLS
+
+
+def texts(name: str, data: Path, pools: Path | None = None) -> list[tuple[str, str]]:
+    """Return the (prompt, response) texts of a committed pool, row-aligned with its columns.
 
     Raises
     ------
@@ -63,15 +69,16 @@ def texts(name: str, data: Path, pools: Path = recipe.POOLS) -> list[tuple[str, 
         If the recipe gives other responses than the pool holds.
     """
     frame = rows(name, data).frame
-    if normalised.short_ids(frame["response_id"]).tolist() != np.load(pools / name / "response_id.npy").tolist():
+    there = np.load((pools or home(name)) / name / "response_id.npy")
+    if normalised.short_ids(frame["response_id"]).tolist() != there.tolist():
         expected = "the responses of the pool that the recipe made"
         do = "make the pool's columns again with its recipe, or take the data that they were made from"
         raise TaskError(who=f"pool {name}", expected=expected, got="others", do=do)
     return normalised.texts(frame)
 
 
-def embed_pools(arguments: Sequence[str], embed: Embed, card: Mapping[str, Any], pools: Path = recipe.POOLS) -> None:
-    """Write an embedding set of each named pool; the arguments are DATA and the names, none for all committed pools."""
+def embed_pools(arguments: Sequence[str], embed: Embed, card: Mapping[str, Any], pools: Path | None = None) -> None:
+    """Write an embedding set of each named pool; the arguments are DATA and the names, none for the package's pools."""
     data, *names = arguments
-    for name in names or [path.name for path in sorted(pools.iterdir()) if path.is_dir()]:
-        write_embeddings(pools / name, embed(texts(name, Path(data), pools)), card)
+    for name in names or [path.name for path in sorted((pools or recipe.POOLS).iterdir()) if path.is_dir()]:
+        write_embeddings((pools or home(name)) / name, embed(texts(name, Path(data), pools)), card)

@@ -31,7 +31,7 @@ def rows(data: Path) -> recipe.Rows:
     return hh_rlhf.paired_rows(data, SOURCE)
 
 
-RECIPE = recipe.Recipe("rmb", CARD, rows, local=True)
+RECIPE = recipe.Recipe("rmb", CARD, rows, None)
 
 if __name__ == "__main__":
     recipe.main(sys.argv[1:], RECIPE)
