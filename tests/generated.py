@@ -51,10 +51,12 @@ def task_index() -> str:
         sizes = " / ".join(str(len(prompts)) for prompts in loaded.parts.values())
         responses = f"{len(loaded.pool.response_id):,}"
         card = loaded.pool_card
-        rows.append([task.label, task.question, sizes, responses, card["label_source"], card["licence"]])
+        labels = f"gold reward model {task.gold}" if task.gold else card["label_source"]
+        rows.append([task.label, task.question, sizes, responses, labels, card["licence"]])
     flaws = [
         f"\n**{task.name}**: known flaws\n\n" + "\n".join(f"- {flaw}" for flaw in flaws_of(task))
         for task in book.tasks.values()
+        if not task.gold
     ]
     return "\n".join([*(f"| {' | '.join(row)} |" for row in rows), *flaws])
 
@@ -74,18 +76,27 @@ def flaws_of(task: Task) -> list[str]:
     return [*task.load().pool_card["known_flaws"], *measured]
 
 
+STATED = (
+    ("n_pairs", "{:,}"),
+    ("longer_wins", "{:.1%}"),
+    ("spearman_of_length_with_gold", "{:+.2f}"),
+    ("accuracy_of_knowing_the_generator", "{:.1%}"),
+    ("raters_order_alike", "{:.1%}"),
+)
+
+
 def pool_facts() -> str:
     """What was measured of each task's pool, and how far a plain method rises above the controls."""
     book = read_book([ROOT / "tasks" / "rmsuite_tasks"])
-    header = ["task", "pairs", "longer wins", "length and gold", "raters order alike", "method", "pair accuracy"]
-    header += ["best control", "gain", "gain / its standard error"]
+    header = ["task", "pairs", "longer wins", "length and gold", "knowing the generator", "raters order alike"]
+    header += ["method", "pair accuracy", "best control", "gain", "gain / its standard error"]
     rows = [header, ["---"] * len(header)]
     for task in book.tasks.values():
         facts = task.facts()
         statistics, signal = facts["statistics"], facts["signal"][task.label]
-        correlation, alike = (statistics.get(n) for n in ("spearman_of_length_with_gold", "raters_order_alike"))
-        row = [task.label, f"{statistics['n_pairs']:,}", f"{statistics['longer_wins']:.1%}"]
-        row += [f"{correlation:+.2f}" if correlation is not None else "", f"{alike:.1%}" if alike is not None else ""]
+        # What is said of a pool's own labels says nothing of a gold reward model's.
+        own = dict.fromkeys(statistics, "") if task.gold else statistics
+        row = [task.label, *(shown.format(own[name]) if own.get(name, "") != "" else "" for name, shown in STATED)]
         row += [signal["method"], interval(signal["pair_accuracy"], ""), signal["best_control"]]
         rows.append([*row, interval(signal["gain"], "+"), f"{signal['gain_in_standard_errors']:.1f}"])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)

@@ -141,3 +141,20 @@ def test_a_table_is_written_beside_the_others(tmp_path):
     pool_facts.write(tmp_path, "statistics", {"m": 3})
     assert pool_facts.read(tmp_path) == {"leaks": {"n": 2}, "statistics": {"m": 3}}
     assert pool_facts.read(tmp_path / "none") == {}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_knowing_the_generator_is_worth_what_its_mean_gold_in_training_orders_right(seed):
+    rng = np.random.default_rng(seed)
+    one = pool(seed)
+    generator = rng.integers(0, 4, len(one.gold)).astype(np.uint8)
+    one = pool(seed, generator=generator)
+    part = pool_facts.parts(one)
+    centred = {i: one.gold[i] - np.mean(one.gold[one.prompt == one.prompt[i]]) for i in range(len(one.gold))}
+    trained = [i for i in centred if part[one.prompt[i]] == "train"]
+    known = {g: [centred[i] for i in trained if generator[i] == g] for g in range(4)}
+    reward = [float(np.mean(known[g])) if known[g] else 0.0 for g in generator.tolist()]
+    tested = [(i, j) for i, j in pairs(one) if part[one.prompt[i]] == "test" and one.gold[i] != one.gold[j]]
+    credit = [0.5 + 0.5 * np.sign((reward[i] - reward[j]) * (one.gold[i] - one.gold[j])) for i, j in tested]
+    assert pool_facts.generator_accuracy(one) == pytest.approx(np.mean(credit), abs=1e-6)
+    assert "accuracy_of_knowing_the_generator" not in pool_facts.statistics(pool(seed))

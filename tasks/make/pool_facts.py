@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import tomli_w
 
-from rmsuite.data import Pool, test_set
+from rmsuite.data import Answers, Pool, test_set
+from rmsuite.metrics import metric
 from rmsuite.pools import load_pool, read_card
 from rmsuite.splits import FRACTIONS, PARTS, part_of
 
@@ -55,6 +56,8 @@ def statistics(pool: Pool) -> Facts:
         gold = pool.gold.astype(np.float64)
         facts |= {"gold_mean": short(gold.mean()), "gold_sd": short(gold.std())}
         facts["spearman_of_length_with_gold"] = short(length_correlation(pool))
+        if len(np.unique(pool.generator)) > 1:
+            facts["accuracy_of_knowing_the_generator"] = short(generator_accuracy(pool))
     if pool.ratings is not None:
         facts["rated"] = dict(zip(pool.attributes, np.isfinite(pool.ratings).sum(axis=0).tolist(), strict=True))
     return facts | (of_votes(pool) if pool.votes is not None else {})
@@ -83,6 +86,23 @@ def length_correlation(pool: Pool) -> float:
         if len(np.unique(gold)) > 1 and len(np.unique(length)) > 1:
             each.append(spearman_of(length, gold))
     return float(np.median(each))
+
+
+def generator_accuracy(pool: Pool) -> float:
+    """Return the pair accuracy, on test prompts, of rewarding each response by its generator alone.
+
+    A generator's reward is its mean gold over the training prompts, each prompt's mean taken out; one that is unseen
+    there has the mean 0.
+    """
+    assert pool.gold is not None
+    part, gold = parts(pool), pool.gold.astype(np.float64)
+    gold = gold - (np.bincount(pool.prompt, gold) / np.diff(pool.offsets))[pool.prompt]
+    seen = (part == "train")[pool.prompt]
+    n = int(pool.generator.max()) + 1
+    sums, counts = (np.bincount(pool.generator[seen], w, n) for w in (gold[seen], None))
+    test = test_set(pool, np.flatnonzero(part == "test"))
+    answers = Answers((sums / np.maximum(counts, 1))[pool.generator[test.rows]])
+    return metric("pair-accuracy").value(test, answers)
 
 
 def spearman_of(one: np.ndarray, other: np.ndarray) -> float:
