@@ -76,9 +76,9 @@ def cite(report: Report, references: Mapping[str, str], known: Mapping[str, str]
 
 
 def _keys(table: Table) -> list[str]:
-    """Return the keys of the data, the base model, the annotator, the metrics' sources and the statistics."""
+    """Return the keys of the data, the base model, the gold reward model, the annotator, the metrics' sources and the statistics."""
     parts = signature.read(table.signature)
-    named = ("pool", "train-pool", "embeddings", "train-embeddings")
+    named = ("pool", "train-pool", "probe", "embeddings", "train-embeddings", "probe-embeddings", "gold", "train-gold")
     names = list(dict.fromkeys(parts[part].partition("#")[0] for part in named if part in parts))
     built_of = re.split(r"[\[\],=]", parts["annotator"])
     annotators = [key for name, key in ANNOTATORS.items() if name in built_of]
@@ -202,6 +202,8 @@ def _of_table(table: Table) -> str:
     labels = (
         "human labels" if agreement is None else f"annotator {parts['annotator']}, {agreement:.1%} agreement with gold"
     )
+    if "gold" in facts:
+        labels += f"; gold is the reward of the gold reward model {facts['gold']}"
     controls = [row.method for row in table.rows if row.kind == "control"]
     return (
         f"On {table.task} (pool {parts['pool']}, embeddings {parts['embeddings']}) reward models were trained on "

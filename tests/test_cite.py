@@ -242,8 +242,10 @@ def test_every_paper_that_the_baselines_name_has_an_entry():
 
 def test_every_bundled_pool_and_base_model_of_a_task_has_an_entry():
     data = bibliography([TASKS / "references.bib"])
-    for task in tasks.read_book([TASKS]).tasks.values():
-        assert {task.pool, task.base_model} <= set(data), task.name
+    for task in tasks.read_book([TASKS, TASKS.parent / "more"]).tasks.values():
+        models = {path.name for path in (task.pool_folder / "embeddings").iterdir()}
+        golds = {path.name for path in (task.pool_folder / "golds").glob("*")}
+        assert {task.pool, task.probe, task.gold, *models, *golds} - {""} <= set(data), task.name
 
 
 def test_the_software_is_cited_as_its_citation_file_says():
