@@ -28,6 +28,7 @@ from base_model_files import (
 )
 from carriers import File
 
+from rmsuite.embedders import Hashed
 from rmsuite_transformers import CausalLM, Encoder
 
 CUT = "512 tokens; the response keeps its first, the prompt its last tokens, at least 125 where it has them"
@@ -39,7 +40,7 @@ MEAN = "mean over the response tokens"
 class BaseModel:
     """A base model, the files that it is made of, and what makes its embeddings.
 
-    ``weights`` is the file whose sha256 is on the card; ``make`` takes the folder and returns what embeds;
+    The sha256 of the first of ``files`` is on the card; ``make`` takes the folder and returns what embeds;
     ``variants`` are ``LAYER-POOLING``, and ``top`` is what a card calls the last layer; the versions of ``made_with``
     are on the card. ``bundled`` says whether its embeddings may be part of the project.
     """
@@ -63,9 +64,9 @@ class BaseModel:
     bundled: bool = True
 
     @property
-    def weights(self) -> File:
-        """The file that holds the weights."""
-        return self.files[0]
+    def weights_sha256(self) -> str:
+        """The sha256 of the file that holds the weights, where there are some."""
+        return self.files[0].sha256 if self.files else "none: nothing is learnt"
 
     def set_name(self, variant: str) -> str:
         """Return the name of a variant's embedding set, for instance ``smollm2-l15-mean``."""
@@ -83,7 +84,7 @@ class BaseModel:
             "family": self.family,
             "parameters": self.parameters,
             "package": ", ".join(packages),
-            "weights_sha256": self.weights.sha256,
+            "weights_sha256": self.weights_sha256,
             "precision": self.precision,
             "layer": self.top if layer == "last" else int(layer),
             "input": self.input,
@@ -244,6 +245,20 @@ BASE_MODELS = (
         files=GLOVE,
         make=static(other_models.glove),
         **RESPONSE_ALONE,
+    ),
+    BaseModel(
+        name="hashed",
+        full_name="hashed 1- and 2-grams, version 1",
+        family="hashed bag of words",
+        parameters=0,
+        licence="none needed: nothing is learnt",
+        files=(),
+        make=lambda folder: by_variant(Hashed().embed),
+        made_with=("rmsuite",),
+        input="words of the prompt and of the response, hashed apart",
+        pooling="signed sum of square roots of counts",
+        truncation="none",
+        top="none",
     ),
     BaseModel(
         name="smollm2",
