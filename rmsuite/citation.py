@@ -76,7 +76,7 @@ def cite(report: Report, references: Mapping[str, str], known: Mapping[str, str]
 
 
 def _keys(table: Table) -> list[str]:
-    """Return the keys of the data, the base model, the gold reward model, annotator, metrics' sources and statistics."""
+    """Return the keys of the data, the base model, the gold reward model, annotator, metrics and statistics."""
     parts = signature.read(table.signature)
     named = ("pool", "train-pool", "probe", "embeddings", "train-embeddings", "probe-embeddings", "gold", "train-gold")
     names = list(dict.fromkeys(parts[part].partition("#")[0] for part in named if part in parts))
