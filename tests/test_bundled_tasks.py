@@ -22,7 +22,7 @@ from rmsuite.sweeps import studies, tasks_of
 from rmsuite.tasks import read_book
 
 ROOT = Path(rmsuite_tasks.__file__).parent
-POOLS = ("alpaca-eval", "alpaca-eval-probe", "hh-rlhf", "mqm", "mt-bench", "safety", "summaries", "truthfulqa")
+POOLS = ("alpaca-eval", "alpaca-eval-probe", "hh-rlhf", "math", "mqm", "mt-bench", "safety", "summaries", "truthfulqa")
 BOOK = read_book([ROOT])
 
 every_pool = pytest.mark.parametrize("name", POOLS)
@@ -53,7 +53,7 @@ def test_every_task_loads_and_gives_pairs(name):
     assert len(setting.pairs) > 500
     assert len(setting.pairs.validation) > 100
     assert task.test.n_prompts > 15
-    assert set(task.card.columns) <= {"pair-accuracy", "spearman", "best-of-4", "best-of-16"}
+    assert set(task.card.columns) <= {"pair-accuracy", "spearman", "best-of-4", "best-of-16", "best-of-32", "over-optimisation"}
 
 
 def test_every_suite_names_tasks_that_exist():
@@ -61,7 +61,7 @@ def test_every_suite_names_tasks_that_exist():
     for suite in BOOK.suites.values():
         assert tasks_of(studies(BOOK, suite))
         assert suite.repetitions >= 2 or suite.name == "smoke"
-    assert BOOK.suite("default").tasks == ("alpaca-eval", "hh-rlhf", "truthfulqa", "safety")
+    assert BOOK.suite("default").tasks == ("alpaca-eval", "hh-rlhf", "truthfulqa", "safety", "math")
     assert set(BOOK.suites) >= {"smoke", "noise", "budget", "shift", "full"}
 
 
@@ -77,7 +77,7 @@ def test_every_variant_of_the_suites_gives_pairs(label):
 
 def test_the_suite_full_holds_the_others():
     full = {task.label for task in tasks_of(studies(BOOK, BOOK.suite("full")))}
-    for name in ("default", "noise", "budget", "shift"):
+    for name in ("default", "noise", "budget", "shift", "probe", "overoptimization"):
         assert {task.label for task in tasks_of(studies(BOOK, BOOK.suite(name)))} <= full
 
 
@@ -162,12 +162,13 @@ def test_alpaca_eval_is_what_it_was_made_to_be(pools):
     assert pool.gold is not None
 
 
-def test_the_probe_holds_the_two_attacks_on_the_same_prompts(pools):
+def test_the_probe_holds_one_constant_text_on_the_same_prompts(pools):
     probe, pool = pools["alpaca-eval-probe"], pools["alpaca-eval"]
-    assert card("alpaca-eval-probe")["generators"] == ["NullModel", "gpt4_gamed"]
+    assert card("alpaca-eval-probe")["generators"] == ["NullModel"]
+    assert len(np.unique(probe.length)) == 1
     np.testing.assert_array_equal(probe.prompt_id, pool.prompt_id)
     np.testing.assert_array_equal(probe.category, pool.category)
-    assert (np.diff(probe.offsets) == 2).all()
+    assert (np.diff(probe.offsets) == 1).all()
     assert not set(probe.response_id.tolist()) & set(pool.response_id.tolist())
 
 

@@ -51,11 +51,13 @@ def statistics(pool: Pool) -> Facts:
     part, sizes = parts(pool), np.diff(pool.offsets)
     facts: Facts = {f"n_{name}_prompts": int(np.sum(part == name)) for name in PARTS}
     facts["responses_per_prompt"] = [int(sizes.min()), float(np.median(sizes)), int(sizes.max())]
-    facts |= of_pairs(pool)
+    if pool.human_pairs is not None or (pool.gold is not None and sizes.max() > 1):
+        facts |= of_pairs(pool)
     if pool.gold is not None:
         gold = pool.gold.astype(np.float64)
         facts |= {"gold_mean": short(gold.mean()), "gold_sd": short(gold.std())}
-        facts["spearman_of_length_with_gold"] = short(length_correlation(pool))
+        if sizes.max() > 1:
+            facts["spearman_of_length_with_gold"] = short(length_correlation(pool))
         if len(np.unique(pool.generator)) > 1:
             facts["accuracy_of_knowing_the_generator"] = short(generator_accuracy(pool))
     if pool.ratings is not None:
