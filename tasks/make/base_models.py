@@ -53,7 +53,7 @@ def write(cache: Path, data: Path, pool: Path, bundled: bool = True) -> list[str
     frame = common_prompts.common(data)
     columns, names = common_prompts.columns(frame)
     counts = {"n_prompts": len(columns["prompt_id"]), "n_responses": len(frame), "n_human_pairs": 0}
-    card = {"name": pool.name, **alpaca_eval.CARD, "known_flaws": FLAWS, **counts, **names}
+    card = {"name": pool.name, "format": 1, **alpaca_eval.CARD, "known_flaws": FLAWS, **counts, **names}
     write_folder(pool, "pool.toml", card, columns)
     done = [base for base in BASE_MODELS if shards.complete(cache / "shards" / base.name)]
     return [name for base in done if base.bundled or not bundled for name in _write_sets(base, cache, pool, len(frame))]
