@@ -2,35 +2,39 @@
 
 from __future__ import annotations
 
+import io
 import os
 import queue
+import sys
 import threading
-import traceback
+import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+import cloudpickle
 import numpy as np
-from loky.process_executor import ProcessPoolExecutor, TerminatedWorkerError
 
 from rmsuite import handover, worker
 from rmsuite.arrays import Gathered, row_slices
 from rmsuite.data import PreferencePairs
+from rmsuite.forks import Server, Worker
 from rmsuite.method import Configured
-from rmsuite.worker import Outcome
+from rmsuite.worker import Outcome, Phase
 
 # One thread: the number of threads decides the order of sums, and with it the last bits of a result.
 ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
 )
 
-# loky would end a worker that has grown, if psutil is there: after ``fit``, and the fitted model with it.
-NO_RECYCLING = {"LOKY_MAX_MEMORY_LEAK_SIZE": "1e18"}
-
-# A random.py in the working directory must not be imported in place of Python's.
-SAFE_PATH = {"PYTHONSAFEPATH": "1"}
+# A random.py in the working directory must not be imported in place of Python's; and sets of texts have one order.
+SAFE = {"PYTHONSAFEPATH": "1", "PYTHONHASHSEED": "0"}
+PHASES: dict[Callable[..., Outcome], Phase] = {
+    worker.fit: "fit",
+    worker.reward: "reward",
+    worker.probability: "probability",
+}
 
 
 class Job(Protocol):
@@ -69,20 +73,35 @@ J = TypeVar("J", bound=Job)
 class Local:
     """Local worker processes, ``n_jobs`` at a time.
 
-    ``forbidden`` are folders that workers may not open files in; ``loaders`` make plugins importable there.
+    Attributes
+    ----------
+    n_jobs : int
+    forbidden : tuple of Path
+        Folders that workers may not open files in.
+    loaders : tuple of callable
+        Make plugin files importable in a worker.
+    modules : tuple of str
+        What the methods import that takes long: it is imported once, for all workers.
+    timeout : float or None
+        Seconds that a cell may take, all its phases together.
+    memory : int or None
+        Bytes that a worker may have of its own, mapped files apart.
     """
 
     n_jobs: int = 1
     forbidden: tuple[Path, ...] = ()
     loaders: tuple[Callable[[], object], ...] = ()
+    modules: tuple[str, ...] = ()
+    timeout: float | None = None
+    memory: int | None = None
 
     def run(self, jobs: Iterable[J]) -> Iterator[tuple[J, Outcome]]:
         """Yield each job with its outcome, in the order in which they finish."""
         waiting, lock = iter(jobs), threading.Lock()
         done: queue.Queue[tuple[J, Outcome] | BaseException | None] = queue.Queue()
-        stop = threading.Event()
+        stop, server = threading.Event(), self._server()
         slots = [
-            threading.Thread(target=self._slot, args=(waiting, lock, done, stop), daemon=True)
+            threading.Thread(target=self._slot, args=(server, waiting, lock, done, stop), daemon=True)
             for _ in range(self.n_jobs)
         ]
         for slot in slots:
@@ -93,9 +112,19 @@ class Local:
             stop.set()
             for slot in slots:
                 slot.join()
+            server.close()
+
+    def _server(self) -> Server:
+        """Start the process that forks workers; without the methods' modules if these start threads or end it."""
+        server = Server(ONE_THREAD | SAFE, self.modules)
+        if not server.ready:
+            server.close()
+            server = Server(ONE_THREAD | SAFE, ())
+        return server
 
     def _slot(
         self,
+        server: Server,
         jobs: Iterator[J],
         lock: threading.Lock,
         done: queue.Queue[tuple[J, Outcome] | BaseException | None],
@@ -108,28 +137,21 @@ class Local:
                     job = next(jobs, None)
                 if job is None:
                     break
-                done.put((job, self._outcome(job, stop)))
+                done.put((job, self._outcome(server, job, stop)))
         except BaseException as error:  # noqa: BLE001 -- handed to the main thread, which raises it
             done.put(error)
         finally:
             done.put(None)
 
-    def _outcome(self, job: Job, stop: threading.Event) -> Outcome:
+    def _outcome(self, server: Server, job: Job, stop: threading.Event) -> Outcome:
         """Run one job in a process of its own: what a method leaves behind in its process meets no other cell."""
-        process = ProcessPoolExecutor(
-            max_workers=1,
-            job_reducers={np.ndarray: handover.reduced},
-            env=ONE_THREAD | NO_RECYCLING | SAFE_PATH,
-            timeout=None,
-            initializer=worker.end_with,  # before any job: the parent may be gone by then
-            initargs=(os.getpid(),),
-        )
-        setup = os.getpid(), tuple(map(str, self.forbidden)), self.loaders
+        cell = _Cell(server.worker(), stop, self.timeout)
+        setup = os.getpid(), tuple(sys.path), tuple(map(str, self.forbidden)), self.loaders, self.memory
         try:
-            prepared = _call(process, stop, worker.prepare, *setup)
-            return prepared if prepared.phase else _run(process, job, stop)
+            prepared = cell.call(worker.prepare, *setup)
+            return prepared if prepared.phase else _run(cell, job)
         finally:
-            process.shutdown(kill_workers=True)
+            cell.worker.kill()
 
 
 def _until_all_slots_end(
@@ -145,59 +167,77 @@ def _until_all_slots_end(
             yield item
 
 
-def _run(process: ProcessPoolExecutor, job: Job, stop: threading.Event) -> Outcome:
+@dataclass(frozen=True)
+class _Cell:
+    """A cell's worker, and until when it is waited for."""
+
+    worker: Worker
+    stop: threading.Event
+    timeout: float | None
+    begun: float = field(default_factory=time.monotonic)
+
+    def call(self, step: Callable[..., Outcome], *given: Any) -> Outcome:
+        """Return what a step makes of what it is given; a worker that dies or cannot read it is an outcome too."""
+        try:
+            sent = _dumped((step, given))
+        except Exception as error:  # noqa: BLE001 -- a method that cannot be sent costs its own cells
+            return worker.broken(error)
+        try:
+            self.worker.connection.send_bytes(sent)
+            while not self.worker.answers(0.2):
+                if self.stop.is_set():
+                    return Outcome(phase="worker", error="the run was stopped")
+                if self.timeout is not None and time.monotonic() > self.begun + self.timeout:
+                    return Outcome(phase=PHASES.get(step, "worker"), error=f"ran for more than {self.timeout:g} s")
+            outcome: Outcome = cloudpickle.loads(self.worker.connection.recv_bytes())
+        except (EOFError, OSError):
+            return Outcome(phase="worker", error=f"the worker process died ({self.worker.end()})")
+        return outcome
+
+
+class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # it is untyped
+    """Sends the rows that were handed over as files by their names."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        return handover.reduced(obj) if isinstance(obj, np.ndarray) else super().reducer_override(obj)
+
+
+def _dumped(given: Any) -> bytes:
+    buffer = io.BytesIO()
+    _Pickler(buffer, protocol=5).dump(given)
+    return buffer.getvalue()
+
+
+def _run(cell: _Cell, job: Job) -> Outcome:
     """Run the steps one by one: no reward can depend on the pairs, which are sent when all rewards are here."""
-    label, outcome = job.configured.label, _call(process, stop, worker.fit, job.configured, job.pairs, job.seed)
+    label, outcome = job.configured.label, cell.call(worker.fit, job.configured, job.pairs, job.seed)
     if not outcome.phase:
-        outcome = outcome.then(_rewards(process, stop, label, job.test_embeddings))
+        outcome = outcome.then(_rewards(cell, label, job.test_embeddings))
     if outcome.states_probability and not outcome.phase:
-        outcome = outcome.then(_probabilities(process, stop, label, job))
+        outcome = outcome.then(_probabilities(cell, label, job))
     return outcome
 
 
-def _rewards(
-    process: ProcessPoolExecutor, stop: threading.Event, label: str, embeddings: np.ndarray | Gathered
-) -> Outcome:
+def _rewards(cell: _Cell, label: str, embeddings: np.ndarray | Gathered) -> Outcome:
     """Send large embeddings in blocks; a reward depends on its own row only."""
     n, found = len(embeddings), Outcome()
     for part in row_slices(*embeddings.shape):
-        found = found.joined(_call(process, stop, worker.reward, label, embeddings[part], part.stop < n))
+        found = found.joined(cell.call(worker.reward, label, embeddings[part], part.stop < n))
         if found.phase:
             break
     return found
 
 
-def _probabilities(process: ProcessPoolExecutor, stop: threading.Event, label: str, job: Job) -> Outcome:
+def _probabilities(cell: _Cell, label: str, job: Job) -> Outcome:
     """Send all embeddings with the pairs, or, where they are large, the pairs in blocks with the rows of each."""
     embeddings, (first, second), found = job.test_embeddings, job.asked_pairs, Outcome()
     if isinstance(embeddings, np.ndarray):
-        return _call(process, stop, worker.probability, label, embeddings, first, second, False)
+        return cell.call(worker.probability, label, embeddings, first, second, False)
     for part in row_slices(len(first), 2 * embeddings.shape[1]):
         rows, place = np.unique(np.concatenate([first[part], second[part]]), return_inverse=True)
         more = part.stop < len(first)
-        step = _call(process, stop, worker.probability, label, embeddings[rows], *np.split(place, 2), more)
+        step = cell.call(worker.probability, label, embeddings[rows], *np.split(place, 2), more)
         found = found.joined(step)
         if found.phase:
             break
     return found
-
-
-def _call(process: ProcessPoolExecutor, stop: threading.Event, step: Callable[..., Outcome], *given: Any) -> Outcome:
-    """Return what a step makes of what it is given; a process that dies or cannot read it is an outcome too."""
-    try:
-        future = process.submit(step, *given)
-        while not (future.done() or stop.is_set()):
-            wait([future], timeout=0.2)
-        outcome: Outcome = future.result(timeout=0)
-    except TerminatedWorkerError as error:
-        return Outcome(phase="worker", error=f"the worker process died ({_exit_code(error)})")
-    except Exception as error:  # noqa: BLE001 -- a method that cannot be sent costs its own cells
-        trace = "".join(traceback.format_exception(error))
-        return Outcome(phase="worker", error=f"{type(error).__name__}: {error}", traceback=trace)
-    return outcome
-
-
-def _exit_code(error: BaseException) -> str:
-    text = str(error)
-    start = text.find("exit codes of the workers are")
-    return text[start:].partition("\n")[0] if start >= 0 else "no exit code"

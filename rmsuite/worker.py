@@ -10,12 +10,14 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import pickle
+import resource
 import sys
-import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from multiprocessing.connection import Connection
 from typing import Any, Literal
 
 import numpy as np
@@ -90,24 +92,56 @@ TOUCHING = ("open", "os.link", "os.remove", "os.rename", "os.rmdir", "os.truncat
 _fitted: list[RewardModel] = []
 
 
-def prepare(parent: int, forbidden: tuple[str, ...], loaders: tuple[Callable[[], object], ...]) -> Outcome:
-    """Set up a fresh process: refuse the files that hold gold, then load plugin files."""
+def serve(connection: Connection) -> None:
+    """Carry out the steps that the run sends, until it sends no more; an error of a step is its outcome."""
+    while True:
+        try:
+            data = connection.recv_bytes()
+        except EOFError:
+            return
+        try:
+            step, given = pickle.loads(data)
+            outcome = step(*given)
+        except BaseException as error:  # noqa: BLE001 -- what a stranger's code raises costs its own cell
+            outcome = broken(error)
+        connection.send_bytes(pickle.dumps(outcome, protocol=5))
+
+
+def broken(error: BaseException) -> Outcome:
+    """Return the outcome of a step that could not be carried out."""
+    return Outcome(phase="worker", error=describe(error), traceback="".join(traceback.format_exception(error)))
+
+
+def prepare(
+    parent: int,
+    path: tuple[str, ...],
+    forbidden: tuple[str, ...],
+    loaders: tuple[Callable[[], object], ...],
+    memory: int | None,
+) -> Outcome:
+    """Set up a fresh process: refuse the files that hold gold, then load plugin files.
+
+    Parameters
+    ----------
+    parent : int
+        The process of the run, whose memory is refused too.
+    path : tuple of str
+        Where modules are looked for, as there.
+    forbidden : tuple of str
+        Folders in which no file may be touched.
+    loaders : tuple of callable
+        Make plugin files importable here.
+    memory : int or None
+        At most so many bytes of the process's own, mapped files apart: what asks for more gets a ``MemoryError``.
+    """
     os.dup2(2, 1)  # standard output is for the parent's tables; what native code prints goes to standard error
+    sys.path[:] = path
+    if memory is not None:
+        resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
     guard(parent, forbidden)
     for load in loaders:
         load()
     return Outcome()
-
-
-def end_with(parent: int) -> None:
-    """Bind this process to its parent: one that is killed cannot end its workers, and they would wait for ever."""
-    threading.Thread(target=_wait_for_the_end, args=(parent,), daemon=True).start()
-
-
-def _wait_for_the_end(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(1)
-    os._exit(1)
 
 
 def guard(parent: int, forbidden: tuple[str, ...]) -> None:

@@ -114,26 +114,3 @@ def test_workers_of_a_killed_run_end_by_themselves(toy_root, tmp_path):
         assert alive(worker)
         process.kill()
     assert_ends(worker)
-
-
-def test_a_worker_that_has_grown_keeps_its_fitted_model(toy_root, tmp_path, monkeypatch):
-    """loky ends a growing worker between two calls where psutil is installed; ``fit`` and ``reward`` are two calls."""
-    (tmp_path / "fake").mkdir()
-    (tmp_path / "fake" / "psutil.py").write_text(
-        textwrap.dedent("""
-            import collections, itertools, sys
-            Info = collections.namedtuple("Info", "rss")
-            grown = itertools.count(0, 10**12)
-
-            class Process:
-                def __init__(self, pid=None):
-                    pass
-
-                def memory_info(self):
-                    sys.modules["loky.process_executor"]._MEMORY_LEAK_CHECK_DELAY = -1  # check after every call
-                    return Info(next(grown))
-        """)
-    )
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "fake"))
-    cells = run(toy_root, tmp_path / "home", [f"honest[tag={i}]" for i in range(3)], names=("toy-gold", "toy-human"))
-    assert {cell.status for cell in cells.values()} == {"ok"}

@@ -31,7 +31,7 @@ OUTCOMES = {
     "mute": ("failed", "fit", "MuteError: its message cannot be made"),
     "mute-refusal": ("skipped", "reward", "its message cannot be made"),
     "locked": ("failed", "fit", "LockedError: ('holds a lock'"),
-    "dies": ("failed", "worker", "the worker process died (exit codes of the workers are {EXIT(7)})"),
+    "dies": ("failed", "worker", "the worker process died (EXIT(7))"),
     "dies-in-reward": ("failed", "worker", "EXIT(7)"),
     "dies-in-make": ("failed", "worker", "EXIT(7)"),
     "segfault": ("failed", "worker", "SIGSEGV"),
@@ -56,7 +56,7 @@ OUTCOMES = {
     "endless-uncertainty": ("failed", "uncertainty", "expected finite standard deviations, got"),
     "too-few-uncertainties": ("failed", "uncertainty", "expected shape ("),
     "fails-in-uncertainty": ("failed", "uncertainty", "ValueError: cannot tell"),
-    "cannot-be-sent": ("failed", "worker", "PicklingError: Could not pickle"),
+    "cannot-be-sent": ("failed", "worker", "TypeError: cannot pickle"),
 }
 NAMES = tuple(OUTCOMES)
 

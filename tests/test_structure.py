@@ -49,6 +49,8 @@ LAYERS = (
         "sweeps",
         "results",
         "worker",
+        "forks",
+        "closure",
         "handover",
         "embedders",
         "endpoint",
@@ -236,11 +238,13 @@ def loaded_by(code: str) -> set[str]:
 
 
 def test_importing_the_package_and_building_the_help_load_nothing_heavy():
-    heavy = {"scipy", "pandas", "pyarrow", "sklearn", "tqdm", "loky", "tabulate", "torch"}
+    heavy = {"scipy", "pandas", "pyarrow", "sklearn", "tqdm", "cloudpickle", "tabulate", "torch"}
     heavy |= {"rmsuite_baselines", "rmsuite_tasks"}
     assert loaded_by("import rmsuite") & heavy == set()
     assert loaded_by("from rmsuite.cli import parser; parser().format_help()") & heavy == set()
-    assert {"scipy", "tqdm", "loky", "tabulate"} <= loaded_by("from rmsuite.commands import command; command('run')")
+    assert {"scipy", "tqdm", "cloudpickle", "tabulate"} <= loaded_by(
+        "from rmsuite.commands import command; command('run')"
+    )
 
 
 def docstrings(tree: ast.AST) -> set[int]:
