@@ -130,6 +130,13 @@ class Catalogue:
         name, parameters = parse(text)
         return embedders.configure(self.owned_embedder(name)[1], parameters)
 
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The top-level modules of the methods, those of plugin files and of objects apart."""
+        made = (getattr(m.make, "__module__", "") for plugin in self.plugins for m in plugin.methods)
+        names = {name.partition(".")[0] for name in made}
+        return tuple(sorted(name for name in names - {"", "__main__"} if not name.startswith(FILE_PREFIX)))
+
     def paths(self, hook: str) -> list[Path]:
         """Return the folders or files that a hook of the plugins names: tasks, results or references."""
         return [path for plugin in self.plugins for path in getattr(plugin, hook.removeprefix(PREFIX))]

@@ -103,7 +103,12 @@ def executor(catalogue: Catalogue, book: TaskBook, home: Path, jobs: int | None,
     ``tasks`` are those to be run, for the variants among them are not in the book.
     """
     loaders = tuple(partial(plugins.load_file, path) for path in catalogue.files)
-    return Local(jobs or len(os.sched_getaffinity(0)), _forbidden(catalogue, book, home, tasks), loaders)
+    return Local(jobs or n_cores(), _forbidden(catalogue, book, home, tasks), loaders, catalogue.modules)
+
+
+def n_cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _forbidden(catalogue: Catalogue, book: TaskBook, output: Path, tasks: Iterable[Task]) -> tuple[Path, ...]:
