@@ -21,6 +21,8 @@ HOOK = "\n@rmsuite.hookimpl\ndef rmsuite_methods():\n    "
 @pytest.fixture(autouse=True)
 def imports_are_undone(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "path", [*sys.path])
+    for name in [name for name in sys.modules if name.startswith(plugins.FILE_PREFIX)]:
+        monkeypatch.delitem(sys.modules, name)  # files that other tests loaded would be at hand
     yield
     for name, module in list(sys.modules.items()):
         if str(getattr(module, "__file__", None) or "").startswith(str(tmp_path)):
