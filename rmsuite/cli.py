@@ -72,6 +72,7 @@ def parser() -> argparse.ArgumentParser:
     _add_coverage(commands)
     _add_embed(commands)
     _add_import(commands)
+    _add_fetch(commands)
     return top
 
 
@@ -304,6 +305,19 @@ def _add_import(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     command.add_argument("--base-model", default="unknown", metavar="NAME", help="what embedded (default: unknown)")
     command.add_argument("--copy", action="store_true", help="copy the files instead of linking to them")
     _add_own(command)
+
+
+def _add_fetch(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = _add(commands, "fetch", "list what is too large for the package, or download it from a server")
+    command.add_argument("names", nargs="*", metavar="NAME", help="what to download, patterns too; none: list all")
+    command.add_argument("--url", metavar="URL", help="of the folder that has the files (also RMSUITE_URL); no default")
+    command.add_argument(
+        "--to",
+        type=Path,
+        default=DEFAULT_TASKS,
+        metavar="DIR",
+        help=f"folder of tasks to write to (default: {DEFAULT_TASKS})",
+    )
 
 
 def _add_own(command: argparse.ArgumentParser) -> None:

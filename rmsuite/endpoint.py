@@ -7,30 +7,16 @@ import binascii
 import json
 import os
 import re
-import time
 import urllib.parse
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from rmsuite import network
 from rmsuite.errors import EmbedderError
-
-if TYPE_CHECKING:
-    from urllib.error import HTTPError
-
-AGAIN = {408, 409, 425, 429, 500, 502, 503, 504}  # answers after which the same request may succeed
-LONGEST_WAIT = 60.0
-CUT = 300  # characters of a server's message that are shown
-
-
-class _TryAgain(Exception):  # noqa: N818 -- a message between two functions
-    """A failure that may pass; ``wait`` is how many seconds the server asks for."""
-
-    def __init__(self, reason: str, wait: float = 0.0) -> None:
-        super().__init__(reason)
-        self.reason, self.wait = reason, wait
+from rmsuite.network import CUT
 
 
 @dataclass(frozen=True)
@@ -93,9 +79,7 @@ class Endpoint:
     @property
     def who(self) -> str:
         """What messages call it, without user name and password."""
-        parts = urllib.parse.urlsplit(self.url)
-        port = f":{parts.port}" if parts.port else ""
-        return f"endpoint {parts.scheme}://{parts.hostname}{port}{parts.path.rstrip('/')}/embeddings"
+        return f"endpoint {network.shown(self.url)}/embeddings"
 
     def card(self) -> dict[str, str | int | float | bool]:
         """Say what made the embeddings, as far as one can know from outside."""
@@ -133,54 +117,35 @@ class Endpoint:
         return f"{prompt}\n\n{response[: self.characters - len(prompt)]}"
 
     def _batch(self, texts: list[str]) -> np.ndarray:
-        for wait in [*self._waits(), None]:
-            try:
-                return self._vectors(self._answer(texts), len(texts))
-            except _TryAgain as failure:
-                if wait is None:
-                    do = "see that it runs and has room; the same command goes on where this one stopped"
-                    got = f"{failure.reason}, {self.retries + 1} times"
-                    raise EmbedderError(who=self.who, expected="embeddings", got=got, do=do) from None
-                time.sleep(min(max(wait, failure.wait), LONGEST_WAIT))
-        raise AssertionError("the last try returns or raises")
-
-    def _waits(self) -> Iterator[float]:
-        return (min(self.backoff * 2**i, LONGEST_WAIT) for i in range(self.retries))
+        try:
+            return network.persistent(
+                lambda: self._vectors(self._answer(texts), len(texts)), self.retries, self.backoff
+            )
+        except network.TryAgain as failure:
+            do = "see that it runs and has room; the same command goes on where this one stopped"
+            got = f"{failure.reason}, {self.retries + 1} times"
+            raise EmbedderError(who=self.who, expected="embeddings", got=got, do=do) from None
 
     def _answer(self, texts: list[str]) -> Any:
-        import http.client  # slow to import, and needed by no other command
-        import urllib.error
-        import urllib.request
+        from urllib.request import Request  # slow to import, and needed by no other command
 
         body = json.dumps({"model": self.model, "input": texts, "encoding_format": self.encoding})
         key = os.environ.get(self.key_variable, "")
         headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
-        request = urllib.request.Request(
-            f"{self.url.rstrip('/')}/embeddings", body.encode("utf-8", "replace"), headers, method="POST"
-        )
+        address = f"{self.url.rstrip('/')}/embeddings"
+        request = Request(address, body.encode("utf-8", "replace"), headers, method="POST")
         try:
-            with urllib.request.urlopen(request, timeout=self.timeout) as answer:
+            with network.answered(request, self.timeout) as answer:
                 return json.loads(answer.read())
-        except urllib.error.HTTPError as error:
-            with error:
-                raise self._refusal(error) from None
-        except (OSError, http.client.HTTPException) as error:  # no connection, a broken one, a timeout
-            raise _TryAgain(f"no answer ({error or type(error).__name__})") from None
+        except network.Refused as refusal:
+            raise self._refusal(refusal) from None
         except ValueError:
             raise self._wrong("an answer in JSON", "something else") from None
 
-    def _refusal(self, error: HTTPError) -> Exception:
-        try:
-            text = error.read(CUT * 4).decode("utf-8", "replace").strip()
-        except Exception:  # noqa: BLE001 -- the status is told in any case
-            text = ""
-        reason = f"status {error.code}" + (f" ({' '.join(text.split())[:CUT]})" if text else "")
-        if error.code in AGAIN:
-            asked = error.headers.get("Retry-After", "")
-            return _TryAgain(reason, float(asked) if re.fullmatch(r"\d+(\.\d+)?", asked) else 0.0)
+    def _refusal(self, refusal: network.Refused) -> EmbedderError:
         do = {401: f"set the key in the environment variable {self.key_variable}", 404: "check url and model"}
-        advice = do.get(error.code, "check url, model and the length of the texts (characters)")
-        return EmbedderError(who=self.who, expected="embeddings", got=reason, do=advice)
+        advice = do.get(refusal.status, "check url, model and the length of the texts (characters)")
+        return EmbedderError(who=self.who, expected="embeddings", got=refusal.reason, do=advice)
 
     def _vectors(self, answer: Any, n: int) -> np.ndarray:
         items = answer.get("data") if isinstance(answer, dict) else None

@@ -61,6 +61,10 @@ class InputError(RmsuiteError):
     """Texts or arrays of a user's own that cannot become a pool."""
 
 
+class FetchError(RmsuiteError):
+    """A file that a server does not give, or another one than was listed."""
+
+
 class ResultsError(RmsuiteError):
     """A result file that cannot be read, or results that do not belong in one table."""
 

@@ -13,6 +13,7 @@ import pytest
 from command_line import Toys, options, walk
 from plugin_files import source, write
 from test_embed import lines as write_texts
+from test_fetch import write_listing
 from test_imports import published
 
 import rmsuite
@@ -72,6 +73,7 @@ WORKING = {
         "arrays --axes prompts --base-model mine --copy -o there --name mine --question Which? --licence CC0",
         "arrays --output there --name other",
     ],
+    "fetch": ["", "cards --to there", "*-pool --url http://localhost:1/never-asked"],
     "coverage": ["--simulations 40 --draws 200 --seed 1 --hard"],
 }
 BARE = {"new", "import", "merge", "diff-protocol", "coverage"}  # they need no plugin
@@ -103,10 +105,11 @@ def test_each_command_of_the_help_is_carried_out_and_has_a_line(toys):
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_each_option_of_the_help_has_a_line_and_works(toys, name):
+def test_each_option_of_the_help_has_a_line_and_works(toys, toy_root, name):
     write_texts(Path("texts.jsonl"))
     published(Path("arrays"))
     Path("table.txt").write_text(toys("run", "-m", "good", "-t", "toy-gold", "-r", "1").out)
+    write_listing(toy_root)
     lines = [line.split() for line in WORKING[name]]
     for arguments in lines:
         answer = toys.bare(name, *arguments) if name in BARE else toys(name, *arguments)

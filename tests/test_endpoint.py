@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 
-from rmsuite import endpoint
+from rmsuite import network
 from rmsuite.endpoint import Endpoint
 from rmsuite.errors import EmbedderError
 
@@ -119,7 +119,7 @@ def test_a_failure_that_may_pass_is_tried_again(failure):
 
 def test_waits_grow_and_a_server_may_ask_for_longer_ones(monkeypatch):
     waits = []
-    monkeypatch.setattr(endpoint.time, "sleep", waits.append)
+    monkeypatch.setattr(network.time, "sleep", waits.append)
     with Server([500, 500, 500]) as server:
         server.model(backoff=1.0).embed(TEXTS[:1])
     with Server([429], headers={"Retry-After": "7"}) as server:

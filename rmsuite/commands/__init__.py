@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, str] = {
     "diff-protocol": "bundles:show_protocol_difference",
     "embed": "embed:embed",
     "import": "bring:bring",
+    "fetch": "fetch:fetch",
     "coverage": "coverage:show_coverage",
 }
 

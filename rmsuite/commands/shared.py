@@ -21,9 +21,13 @@ TASKS_VARIABLE = "RMSUITE_TASKS"  # folders of tasks, separated as those of PATH
 
 def catalogue(options: Namespace, strict: bool = True) -> Catalogue:
     """Return the installed plugins and those given by path, with the folders of tasks of options and environment."""
+    return plugins.load(options.plugin, strict=strict, folders=folders(options))
+
+
+def folders(options: Namespace) -> list[Path]:
+    """Return the folders of tasks that options and environment name."""
     variable = os.environ.get(TASKS_VARIABLE, "")
-    folders = [*options.tasks, *(Path(folder) for folder in variable.split(os.pathsep) if folder)]
-    return plugins.load(options.plugin, strict=strict, folders=folders)
+    return [*options.tasks, *(Path(folder) for folder in variable.split(os.pathsep) if folder)]
 
 
 def book(found: Catalogue) -> TaskBook:

@@ -1,6 +1,7 @@
 """Tasks on real preference data: pools, embedding sets and cards. The recipes that made them are in ``tasks/make``.
 
-What is too large for the package lies beside it, in ``tasks/more`` of a checkout.
+What is too large for the package lies beside it, in ``tasks/more`` of a checkout; ``more.toml`` lists it for those
+who fetch it.
 """
 
 from pathlib import Path
