@@ -1,5 +1,6 @@
 """rmsuite: a benchmark for reward models on embeddings."""
 
+from rmsuite.annotators import Annotator
 from rmsuite.arrays import as_embeddings
 from rmsuite.data import AttributePairs, PreferencePairs, Ratings
 from rmsuite.embedders import Embedder
@@ -9,6 +10,7 @@ from rmsuite.method import MemberRewards, Method, PreferenceProbability, RewardM
 from rmsuite.version import __version__
 
 __all__ = [
+    "Annotator",
     "AttributePairs",
     "Embedder",
     "MemberRewards",

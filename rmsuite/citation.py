@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from rmsuite import signature
 from rmsuite.metrics import Metric
@@ -52,7 +53,12 @@ class Citation:
     paragraph: str
 
 
-def cite(report: Report, references: Mapping[str, str], known: Mapping[str, str]) -> Citation:
+def cite(
+    report: Report,
+    references: Mapping[str, str],
+    known: Mapping[str, str],
+    annotators: Mapping[str, str] = MappingProxyType({}),
+) -> Citation:
     """Return what the tables of a report have to cite.
 
     Parameters
@@ -62,6 +68,8 @@ def cite(report: Report, references: Mapping[str, str], known: Mapping[str, str]
     known : mapping
         BibTeX entries by key (``bibliography``): of pools and base models by name (a pool's further sources as
         ``name:source``), of papers by arXiv id.
+    annotators : mapping
+        What each annotator of a plugin says of its source, by name; "" if nothing.
     """
     entries = {"rmsuite": _software()}
     for key in [key for table in report.tables for key in _keys(table)] + ([AGGREGATES] if report.overall else []):
@@ -70,8 +78,11 @@ def cite(report: Report, references: Mapping[str, str], known: Mapping[str, str]
     silent = []
     for name in dict.fromkeys(row.method.partition("[")[0] for row in rows):
         source = references.get(name, "")
-        entries |= _of_method(name, source, known)
+        entries |= _of_source(name, source, known, "method")
         silent += [] if source else [name]
+    for name in [name for name in annotators if any(name in _annotators(table) for table in report.tables)]:
+        entries |= _of_source(name, annotators[name], known, "annotator")
+        silent += [] if annotators[name] else [name]
     return Citation(entries, tuple(silent), _paragraph(report))
 
 
@@ -80,10 +91,14 @@ def _keys(table: Table) -> list[str]:
     parts = signature.read(table.signature)
     named = ("pool", "train-pool", "probe", "embeddings", "train-embeddings", "probe-embeddings", "gold", "train-gold")
     names = list(dict.fromkeys(parts[part].partition("#")[0] for part in named if part in parts))
-    built_of = re.split(r"[\[\],=]", parts["annotator"])
-    annotators = [key for name, key in ANNOTATORS.items() if name in built_of]
+    annotators = [key for name, key in ANNOTATORS.items() if name in _annotators(table)]
     metrics = [key for column in table.columns for key in _of_metric(column)]
     return [*names, *annotators, *metrics, *_statistics(table)]
+
+
+def _annotators(table: Table) -> list[str]:
+    """Return the names of a table's annotator and of what it is built over, among other words."""
+    return re.split(r"[\[\],=]", signature.read(table.signature)["annotator"])
 
 
 def _of_key(key: str, known: Mapping[str, str]) -> dict[str, str]:
@@ -106,14 +121,14 @@ def _statistics(table: Table) -> list[str]:
     return [key for keys, used in kinds.items() if used for key in keys]
 
 
-def _of_method(name: str, source: str, known: Mapping[str, str]) -> dict[str, str]:
-    """Return the entries of what a method's plugin says of its source: papers on arXiv, a known key, or a text."""
+def _of_source(name: str, source: str, known: Mapping[str, str], kind: str) -> dict[str, str]:
+    """Return the entries of what a plugin says of its record's source: papers on arXiv, a known key, or a text."""
     keys = [f"arXiv:{number}" for number in ARXIV.findall(source)] or [key for key in known if key == source]
     if keys:
         return {key: known.get(key) or _bare(key, source) for key in keys}
     if source == "Bradley and Terry 1952":
         return {"bradley-terry": known["bradley-terry"]}
-    key = f"method-{name}"
+    key = f"{kind}-{name}"
     return {key: misc(key, title=name, howpublished=source)} if source else {}
 
 

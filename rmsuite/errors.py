@@ -46,7 +46,7 @@ class PluginError(RmsuiteError):
 
 
 class ContractError(RmsuiteError):
-    """A method that broke a promise of the plugin contract."""
+    """A method or annotator that broke a promise of the plugin contract."""
 
 
 class TaskError(RmsuiteError):
@@ -103,4 +103,21 @@ def unknown_name(kind: str, name: str, known: Iterable[str], do: str) -> Unknown
     hint = f" (nearest is {near[0]!r})" if near else ""
     return UnknownNameError(
         who=f"{kind} {name!r}", expected=f"one of {', '.join(names) or '(none)'}", got=f"{name!r}{hint}", do=do
+    )
+
+
+def clash(kind: str, name: str, owners: Iterable[tuple[str, str]]) -> PluginError:
+    """Word the error for a name that several plugins, given by name and origin, offer.
+
+    Examples
+    --------
+    >>> print(clash("method", "mine", [("a", "a.py"), ("b", "b 1.0")]))
+    method 'mine': expected one plugin that offers it, got plugin 'a' (a.py) and plugin 'b' (b 1.0).
+    Do: rename the method in one of them, or uninstall one.
+    """
+    return PluginError(
+        who=f"{kind} {name!r}",
+        expected="one plugin that offers it",
+        got=" and ".join(f"plugin {plugin!r} ({origin})" for plugin, origin in owners),
+        do=f"rename the {kind} in one of them, or uninstall one",
     )

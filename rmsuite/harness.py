@@ -134,9 +134,10 @@ class Setting:
     def facts(self) -> dict[str, Any]:
         """Counts and the annotator's realised agreement with gold, for the record.
 
-        Ties and abstentions, whose pairs train nobody, are counted where the annotator may give any.
+        Ties and abstentions, whose pairs train nobody, are counted where the annotator may give any; where a plugin's
+        annotator comes from is said.
         """
-        train, test = self._drawn["train"], self.task.test
+        train, test, annotator = self._drawn["train"], self.task.test, self.task.annotator
         undecided = {"n_train_ties": train.n_ties, "n_train_abstentions": train.n_abstentions}
         return {
             "n_train_pairs": len(train.chosen),
@@ -145,7 +146,8 @@ class Setting:
             "n_test_prompts": test.n_prompts,
             "n_test_responses": len(test.rows),
             "annotator_agreement": train.agreement,
-            **({} if self.task.annotator.decisive else undecided),
+            **({} if annotator.decisive else undecided),
+            **({"annotator_source": annotator.source} if annotator.source else {}),
             "columns": list(self.task.columns),
             "licence": self.task.licence(),
             **({"gold": self.task.tested.gold.summary} if self.task.tested.gold else {}),

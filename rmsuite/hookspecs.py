@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
+    from rmsuite.annotators import Annotator
     from rmsuite.embedders import Embedder
     from rmsuite.method import Method
 
@@ -29,6 +30,11 @@ def rmsuite_methods() -> Sequence[Method]:  # type: ignore[empty-body]
 @hookspec
 def rmsuite_embedders() -> Sequence[Embedder]:  # type: ignore[empty-body]
     """Say which embedders this plugin offers to the command embed. Import heavy packages in ``make`` or later."""
+
+
+@hookspec
+def rmsuite_annotators() -> Sequence[Annotator]:  # type: ignore[empty-body]
+    """Say which annotators this plugin offers to tasks beside the built-in ones: who labels training pairs, and how."""
 
 
 @hookspec

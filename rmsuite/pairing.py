@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rmsuite.annotators import ABSTAINED, FIRST, SECOND, TIE, Annotator, Offered
+from rmsuite.annotators import ABSTAINED, FIRST, SECOND, TIE, ConfiguredAnnotator, Offered
 from rmsuite.data import Pool
 from rmsuite.errors import TaskError
 
@@ -62,7 +62,11 @@ class LabelledPairs:
 
 
 def labelled_pairs(
-    pool: Pool, prompts: np.ndarray, annotator: Annotator, drawing: Drawing, rngs: tuple[np.random.Generator, ...]
+    pool: Pool,
+    prompts: np.ndarray,
+    annotator: ConfiguredAnnotator,
+    drawing: Drawing,
+    rngs: tuple[np.random.Generator, ...],
 ) -> LabelledPairs:
     """Draw and label pairs of the given prompts.
 

@@ -17,136 +17,25 @@ from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any
 
 import pluggy
 
-from rmsuite import embedders, hookspecs
-from rmsuite.embedders import BUILT_IN, ConfiguredEmbedder, Embedder
-from rmsuite.errors import PluginError, unknown_name
-from rmsuite.method import Configured, Method, configure, parse
+from rmsuite import hookspecs
+from rmsuite.annotators import ANNOTATORS, Annotator
+from rmsuite.catalogue import FILE_PREFIX, PREFIX, Catalogue, Plugin, code_of
+from rmsuite.embedders import Embedder
+from rmsuite.errors import PluginError
+from rmsuite.method import Configured, Method
+
+__all__ = ["Catalogue", "Plugin", "at_hand", "load", "load_file"]
 
 GROUP = "rmsuite"
-PREFIX = "rmsuite_"
-FILE_PREFIX = "rmsuite_plugin_"  # of the names under which plugin files are imported
 RECORDS: Mapping[str, tuple[type, str]] = {
     "rmsuite_methods": (Method, "Method records"),
     "rmsuite_embedders": (Embedder, "Embedder records"),
+    "rmsuite_annotators": (Annotator, "Annotator records"),
 }
-LISTS: Mapping[str, str] = {"method": "`rmsuite list methods`", "embedder": "`rmsuite list embedders`"}
-T = TypeVar("T", Method, Embedder)
-
-
-@dataclass(frozen=True)
-class Plugin:
-    """Where a plugin comes from, and what it offers; ``problem`` says why it offers nothing, if so.
-
-    ``code`` is the start of the sha256 of its Python source: of the file, or of all files of its package.
-    """
-
-    name: str
-    origin: str
-    hooks: tuple[str, ...] = ()
-    methods: tuple[Method, ...] = ()
-    embedders: tuple[Embedder, ...] = ()
-    tasks: tuple[Path, ...] = ()
-    results: tuple[Path, ...] = ()
-    references: tuple[Path, ...] = ()
-    problem: str = ""
-    traceback: str = ""
-    code: str = ""
-
-    @property
-    def source(self) -> str:
-        """What a result's record says of where its method comes from: a file's name or a distribution, and its code."""
-        origin = Path(self.origin).name if self.origin.endswith(".py") else self.origin
-        return f"{origin} #{self.code}" if self.code else origin
-
-
-@dataclass(frozen=True)
-class Catalogue:
-    """All plugins of one command, sorted by name; ``files`` are those given by path."""
-
-    plugins: tuple[Plugin, ...]
-    files: tuple[Path, ...] = ()
-
-    @property
-    def owners(self) -> dict[str, list[tuple[Plugin, Method]]]:
-        """For each method name, who offers it; more than one is a collision."""
-        return _by_name((plugin, method) for plugin in self.plugins for method in plugin.methods)
-
-    @property
-    def embedder_owners(self) -> dict[str, list[tuple[Plugin, Embedder]]]:
-        """For each embedder name, who offers it, rmsuite itself included."""
-        mine = Plugin("rmsuite", "built in", embedders=BUILT_IN)
-        return _by_name((plugin, one) for plugin in (mine, *self.plugins) for one in plugin.embedders)
-
-    def owned(self, name: str) -> tuple[Plugin, Method]:
-        """Return a method and its plugin.
-
-        Raises
-        ------
-        UnknownNameError
-            If no plugin offers it.
-        PluginError
-            If two plugins do.
-        """
-        return self._the_one("method", name, self.owners)
-
-    def owned_embedder(self, name: str) -> tuple[Plugin, Embedder]:
-        """Return an embedder and its plugin; raises as ``owned`` does."""
-        return self._the_one("embedder", name, self.embedder_owners)
-
-    def _the_one(self, kind: str, name: str, owners: Mapping[str, list[tuple[Plugin, T]]]) -> tuple[Plugin, T]:
-        if name not in owners:
-            raise unknown_name(kind, name, owners, self._advice(kind))
-        if len(owners[name]) > 1:
-            raise PluginError(
-                who=f"{kind} {name!r}",
-                expected="one plugin that offers it",
-                got=" and ".join(f"plugin {plugin.name!r} ({plugin.origin})" for plugin, _ in owners[name]),
-                do=f"rename the {kind} in one of them, or uninstall one",
-            )
-        return owners[name][0]
-
-    def _advice(self, kind: str) -> str:
-        broken = [plugin.name for plugin in self.plugins if plugin.problem]
-        hint = f" (unusable: {', '.join(broken)}; see `rmsuite plugins`)" if broken else ""
-        return f"see {LISTS[kind]}, or give its file with --plugin" + hint
-
-    def configured(self, text: str) -> tuple[Plugin, Configured]:
-        """Return the method that ``name[key=value]`` names, with its parameters, and its plugin."""
-        name, parameters = parse(text)
-        plugin, method = self.owned(name)
-        return plugin, configure(method, {key: self._canonical(value) for key, value in parameters.items()})
-
-    def _canonical(self, value: Any) -> Any:
-        # ensemble[base=bt-mlp[hidden=256]] is ensemble[base=bt-mlp] if 256 is the default: one setting has one label.
-        spelled = isinstance(value, str) and value.endswith("]") and value.partition("[")[0] in self.owners
-        return self.configured(value)[1].label if spelled else value
-
-    def embedder(self, text: str) -> ConfiguredEmbedder:
-        """Return the embedder that ``name[key=value]`` names, with its parameters."""
-        name, parameters = parse(text)
-        return embedders.configure(self.owned_embedder(name)[1], parameters)
-
-    @property
-    def modules(self) -> tuple[str, ...]:
-        """The top-level modules of the methods, those of plugin files and of objects apart."""
-        made = (getattr(m.make, "__module__", "") for plugin in self.plugins for m in plugin.methods)
-        names = {name.partition(".")[0] for name in made}
-        return tuple(sorted(name for name in names - {"", "__main__"} if not name.startswith(FILE_PREFIX)))
-
-    def paths(self, hook: str) -> list[Path]:
-        """Return the folders or files that a hook of the plugins names: tasks, results or references."""
-        return [path for plugin in self.plugins for path in getattr(plugin, hook.removeprefix(PREFIX))]
-
-
-def _by_name(offers: Iterable[tuple[Plugin, T]]) -> dict[str, list[tuple[Plugin, T]]]:
-    owners: dict[str, list[tuple[Plugin, T]]] = {}
-    for plugin, offered in offers:
-        owners.setdefault(offered.name, []).append((plugin, offered))
-    return dict(sorted(owners.items()))
 
 
 @dataclass(frozen=True)
@@ -277,24 +166,9 @@ def _answers(source: _Source, implementation: Any) -> Plugin:
     manager.register(implementation, source.name)
     hooks = tuple(sorted(caller.name for caller in manager.get_hookcallers(implementation) or ()))
     answers = {name: _answer(source, name, getattr(manager.hook, name)()) for name in hooks}
-    named = ("tasks", "results", "references")
-    tasks, stored, references = (tuple(Path(p) for p in answers.get(PREFIX + name, ())) for name in named)
-    methods, offered = (tuple(answers.get(hook, ())) for hook in RECORDS)
-    code = _code(implementation)
-    return Plugin(source.name, source.origin, hooks, methods, offered, tasks, stored, references, code=code)
-
-
-def _code(implementation: Any) -> str:
-    path = Path(getattr(implementation, "__file__", None) or "")
-    if path.suffix != ".py":
-        return ""
-    files = sorted(path.parent.rglob("*.py")) if hasattr(implementation, "__path__") else [path]
-    digest = hashlib.sha256()
-    for file in files:
-        source = file.read_bytes()
-        name = file.relative_to(path.parent).as_posix() if len(files) > 1 else ""  # a single file may be renamed
-        digest.update(f"{name}\0{len(source)}\0".encode() + source)
-    return digest.hexdigest()[:12]
+    _refuse_taken(source, [one.name for one in answers.get("rmsuite_annotators", ())])
+    offered: dict[str, Any] = {hook.removeprefix(PREFIX): tuple(found) for hook, found in answers.items()}
+    return Plugin(source.name, source.origin, hooks, **offered, code=code_of(implementation))
 
 
 def _refuse_misspelt(source: _Source, implementation: Any, known: Sequence[str]) -> None:
@@ -316,6 +190,13 @@ def _refuse_misspelt(source: _Source, implementation: Any, known: Sequence[str])
         raise PluginError(who=f"plugin {source.name!r}", expected="functions marked @rmsuite.hookimpl", got=got, do=do)
 
 
+def _refuse_taken(source: _Source, names: Iterable[str]) -> None:
+    for name in names:
+        if name in ANNOTATORS:  # the plugin offers nothing then, and every task keeps its annotator
+            who, got = f"plugin {source.name!r} ({source.origin})", f"{name!r}, a built-in annotator of rmsuite"
+            raise PluginError(who=who, expected="annotators with names of their own", got=got, do="rename it")
+
+
 def _answer(source: _Source, hook: str, answers: Sequence[Any]) -> list[Any]:
     """Return what the hook returned as a list; pluggy leaves an answer of None out."""
     kind, words = RECORDS.get(hook, (str | Path, "paths"))
@@ -325,7 +206,7 @@ def _answer(source: _Source, hook: str, answers: Sequence[Any]) -> list[Any]:
     if wrong:
         do = f"return a list of {words}, also when there is only one"
         raise PluginError(who=f"{hook} of {source.name!r}", expected=f"a list of {words}", got=f"{wrong[0]!r}", do=do)
-    return items or []
+    return [one if hook in RECORDS else Path(one) for one in items or ()]
 
 
 def _without_doubles(plugins: Sequence[Plugin]) -> list[Plugin]:

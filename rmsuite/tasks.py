@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rmsuite.annotators import Annotator, annotator
+from rmsuite.annotators import BUILT_IN, AnnotatorBook, ConfiguredAnnotator
 from rmsuite.data import Pool, TestSet, planted, restricted, test_set
 from rmsuite.errors import TaskError, unknown_name
 from rmsuite.method import parse
@@ -55,6 +55,8 @@ class Task:
         Labels of the task that this one replaces, and of that which replaces it; "" for none.
     changes : str
         In brackets, the fields in which a variant differs from its card; no field of a card.
+    annotators : AnnotatorBook
+        Where ``annotator`` is looked up; no field of a card.
     """
 
     name: str
@@ -76,6 +78,7 @@ class Task:
     supersedes: str = ""
     superseded_by: str = ""
     changes: str = ""
+    annotators: AnnotatorBook = BUILT_IN
 
     @property
     def plain_label(self) -> str:
@@ -113,7 +116,7 @@ class Task:
         for other in (training, probe):
             if other:
                 _same_base_model(self.label, tested.embeddings, other.embeddings)
-        return LoadedTask(self, tested, training, annotator(self.annotator), probe)
+        return LoadedTask(self, tested, training, self.annotators.annotator(self.annotator), probe)
 
 
 def _same_base_model(task: str, one: EmbeddingSet, other: EmbeddingSet) -> None:
@@ -134,7 +137,7 @@ class LoadedTask:
     card: Task
     tested: Source
     training: Source
-    annotator: Annotator
+    annotator: ConfiguredAnnotator
     probe: Source | None = None
 
     @property
@@ -236,6 +239,7 @@ class LoadedTask:
             "train-gold": self.training.gold.signed if shift and self.training.gold else "",
             "probe": f"{self.probe.pool.name}#{self.probe.pool_digest[:12]}" if self.probe else "",
             "probe-embeddings": self.probe.embeddings.signed if self.probe else "",
+            "annotator-code": self.annotator.code,
         }
         return {
             "task": card.label,
@@ -292,8 +296,8 @@ class TaskBook:
         return self.suites[name]
 
 
-def read_book(roots: Iterable[Path]) -> TaskBook:
-    """Read the cards ``tasks/*.toml`` and ``suites/*.toml`` of each root.
+def read_book(roots: Iterable[Path], annotators: AnnotatorBook = BUILT_IN) -> TaskBook:
+    """Read the cards ``tasks/*.toml`` and ``suites/*.toml`` of each root; ``annotators`` are those that they may name.
 
     Raises
     ------
@@ -304,7 +308,8 @@ def read_book(roots: Iterable[Path]) -> TaskBook:
     suites: dict[str, Suite] = {}
     for root in roots:
         for path in sorted((root / "tasks").glob("*.toml")):
-            _add(tasks, _record(Task, {**read_card(path), "root": root}, path), path)
+            task = _record(Task, {**read_card(path), "root": root}, path)
+            _add(tasks, replace(task, annotators=annotators), path)
         for path in sorted((root / "suites").glob("*.toml")):
             _add(suites, _record(Suite, read_card(path), path), path)
     _successors_exist(tasks)
@@ -320,7 +325,7 @@ def _successors_exist(tasks: Mapping[str, Task]) -> None:
 
 
 def _record(kind: type, card: dict[str, Any], path: Path) -> Any:
-    known = [field for field in fields(kind) if field.name != "changes"]
+    known = [field for field in fields(kind) if field.name not in ("changes", "annotators")]
     needed = {field.name for field in known if field.default is MISSING}
     if not needed <= set(card) <= {field.name for field in known}:
         expected = f"the fields {', '.join(field.name for field in known if field.name in needed)}"

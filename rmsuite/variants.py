@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from rmsuite.annotators import annotator
+from rmsuite.annotators import AnnotatorBook
 from rmsuite.errors import TaskError, unknown_name
 from rmsuite.method import NAME, spell
 from rmsuite.pairing import PAIRINGS
@@ -70,27 +70,27 @@ def variant(task: Task, given: Mapping[str, Any]) -> Task:
             do = f"see `rmsuite info {task.name}`; what else a task is cannot be changed"
             raise unknown_name(f"changed field of task {task.name!r},", name, CHANGEABLE, do)
     who = f"task {task.name!r}"
-    values = {name: _read(who, name, value) for name, value in given.items()}
-    changed = {name: value for name, value in values.items() if value != _read(who, name, getattr(task, name))}
+    values = {name: _read(who, task, name, value) for name, value in given.items()}
+    changed = {name: value for name, value in values.items() if value != _read(who, task, name, getattr(task, name))}
     spelled = {name: "+".join(v) or "none" if isinstance(v, tuple) else v for name, v in changed.items()}
     return replace(task, **changed, changes=spell("", spelled, nested=True))
 
 
-def _read(who: str, name: str, value: Any) -> Any:
+def _read(who: str, task: Task, name: str, value: Any) -> Any:
     """Return a field's value in its one spelling."""
     if name == "gives" and not isinstance(value, tuple):
         value = () if value == "none" else tuple(str(value).split("+"))
     kind = int if name in ("budget", "pairs_per_prompt") else list if name == "gives" else str
     check_field(who, name, list(value) if kind is list else value, kind)
-    return SPELLINGS[name](value) if name in SPELLINGS else value
+    return SPELLINGS[name](value, task.annotators) if name in SPELLINGS else value
 
 
-def _label(text: str) -> str:
-    return annotator(text).label
+def _label(text: str, annotators: AnnotatorBook) -> str:
+    return annotators.annotator(text).label
 
 
-def _sorted(gifts: Sequence[str]) -> tuple[str, ...]:
+def _sorted(gifts: Sequence[str], _annotators: AnnotatorBook) -> tuple[str, ...]:
     return tuple(sorted(set(gifts)))
 
 
-SPELLINGS: Mapping[str, Callable[[Any], Any]] = {"annotator": _label, "gives": _sorted}
+SPELLINGS: Mapping[str, Callable[[Any, AnnotatorBook], Any]] = {"annotator": _label, "gives": _sorted}

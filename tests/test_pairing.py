@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from rmsuite.annotators import FIRST, Annotator, annotator
+from rmsuite.annotators import FIRST, ConfiguredAnnotator, annotator
 from rmsuite.data import Pool, Votes
 from rmsuite.errors import TaskError
 from rmsuite.pairing import PAIRINGS, Drawing, labelled_pairs
@@ -108,7 +108,7 @@ def test_the_draw_takes_every_pair_alike():
 def test_which_side_comes_first_says_nothing():
     """A coin decides it: an annotator that always takes the first side agrees with gold half of the time."""
     pool = make_pool((40,) * 40)
-    always_first = Annotator("first", lambda offered, rng: np.full(len(offered), FIRST))
+    always_first = ConfiguredAnnotator("first", lambda offered, rng: np.full(len(offered), FIRST))
     rngs = np.random.default_rng(0), np.random.default_rng(0)
     drawn = labelled_pairs(pool, np.arange(40), always_first, Drawing(0), rngs)
     right = np.count_nonzero(pool.gold[drawn.chosen] > pool.gold[drawn.rejected])

@@ -113,6 +113,10 @@ HOOKS = {
         "return [rmsuite.Embedder(name='one', make=Mean)]",
         lambda c: [e.name for e in c.plugins[0].embedders],
     ),
+    "rmsuite_annotators": (
+        "return [rmsuite.Annotator(name='one', make=Mean)]",
+        lambda c: [a.name for a in c.plugins[0].annotators],
+    ),
     "rmsuite_tasks": ("return ['one']", lambda c: [str(path) for path in c.paths("rmsuite_tasks")]),
     "rmsuite_results": ("return ['one']", lambda c: [str(path) for path in c.paths("rmsuite_results")]),
     "rmsuite_references": ("return ['one']", lambda c: [str(path) for path in c.paths("rmsuite_references")]),

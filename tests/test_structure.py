@@ -62,12 +62,12 @@ LAYERS = (
         "stacked",
         "imports",
     },
-    {"hookspecs", "plugins", "checks", "harness", "executors"},
+    {"hookspecs", "catalogue", "plugins", "checks", "harness", "executors"},
     {"reports", "render", "scaffold"},
     {"bundles", "citation"},
     {"cli", "commands", "__main__", "rmsuite"},
 )
-SIBLINGS, MAY_MEET = 3, {("plugins", "hookspecs")}
+SIBLINGS, MAY_MEET = 3, {("plugins", "hookspecs"), ("plugins", "catalogue")}
 REPORTS = {"reports", "render"}
 NOT_FOR_REPORTS = {"harness", "plugins", "tasks", "pools", "worker", "executors", "checks"}
 NO_FILES = 1  # up to this layer: numbers in, numbers out

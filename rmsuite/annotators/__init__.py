@@ -7,26 +7,92 @@ rule.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 from rmsuite.annotators import composed, single
-from rmsuite.annotators.base import ABSTAINED, FIRST, SECOND, TIE, Annotator, Offered, sides
-from rmsuite.errors import TaskError, unknown_name
+from rmsuite.annotators.base import ABSTAINED, FIRST, SECOND, TIE, ConfiguredAnnotator, Offered, sides
+from rmsuite.annotators.plugged import Annotator, Plugged
+from rmsuite.errors import TaskError, clash, unknown_name
 from rmsuite.method import parse
 
-__all__ = ["ABSTAINED", "ANNOTATORS", "FIRST", "SECOND", "TIE", "Annotator", "Offered", "annotator", "sides"]
+__all__ = [
+    "ABSTAINED",
+    "ANNOTATORS",
+    "BUILT_IN",
+    "FIRST",
+    "SECOND",
+    "TIE",
+    "Annotator",
+    "AnnotatorBook",
+    "ConfiguredAnnotator",
+    "Offered",
+    "Plugged",
+    "annotator",
+    "sides",
+]
 
 
-def annotator(text: str) -> Annotator:
-    """Return the annotator that a specification names.
+@dataclass(frozen=True)
+class AnnotatorBook:
+    """All annotators at hand: those of rmsuite, and ``plugged``, those of plugins.
 
-    Raises
-    ------
-    UnknownNameError
-        If there is no such annotator.
-    TaskError
-        If a parameter is unknown or out of range.
+    ``advice`` is what the error for an unknown name tells the reader to do.
+    """
+
+    plugged: tuple[Plugged, ...] = ()
+    advice: str = "see `rmsuite list annotators`"
+
+    def annotator(self, text: str) -> ConfiguredAnnotator:
+        """Return the annotator that a specification names.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such annotator, or a plugin's has no such parameter.
+        PluginError
+            If two plugins offer it.
+        TaskError
+            If a parameter of a built-in one is unknown, or one is out of range.
+        ContractError
+            If a plugin's breaks what it promises.
+        """
+        name, parameters = parse(str(text))
+        if name in COMPOSED:
+            return self._composed(name, text, parameters)
+        if name in ANNOTATORS:
+            return _made(ANNOTATORS[name], text, parameters)
+        found = [one for one in self.plugged if one.annotator.name == name]
+        if not found:
+            known = {*ANNOTATORS, *(one.annotator.name for one in self.plugged)}
+            raise unknown_name("annotator", name, known, self.advice)
+        if len(found) > 1:
+            raise clash("annotator", name, [(one.plugin, one.origin) for one in found])
+        return found[0].configured(parameters)
+
+    def _composed(self, name: str, text: str, parameters: Mapping[str, Any]) -> ConfiguredAnnotator:
+        """Return an annotator over another one, which may be a plugin's: then it says whose."""
+        inner: list[ConfiguredAnnotator] = []
+
+        def find(of: str) -> ConfiguredAnnotator:
+            inner.append(self.annotator(of))
+            return inner[-1]
+
+        made = _made(COMPOSED[name], text, {"find": find, **parameters})
+        source, code = ("+".join(sorted({getattr(one, key) for one in inner})) for key in ("source", "code"))
+        return replace(made, source=source, code=code)
+
+
+def _made(make: Callable[..., ConfiguredAnnotator], text: str, parameters: Mapping[str, Any]) -> ConfiguredAnnotator:
+    try:
+        return make(**parameters)
+    except TypeError as error:
+        raise TaskError(who=f"annotator {text!r}", expected="known parameters", got=str(error), do="mend it") from None
+
+
+def annotator(text: str) -> ConfiguredAnnotator:
+    """Return the annotator of rmsuite that a specification names; raises as ``AnnotatorBook`` does.
 
     Examples
     --------
@@ -35,23 +101,17 @@ def annotator(text: str) -> Annotator:
     >>> annotator("majority[of=flip[rate=0.3],k=5]").label
     'majority[k=5,of=flip[rate=0.3]]'
     """
-    name, parameters = parse(str(text))
-    if name not in ANNOTATORS:
-        raise unknown_name("annotator", name, ANNOTATORS, "see `rmsuite list annotators`")
-    make = ANNOTATORS[name]
-    try:
-        return (partial(make, annotator) if name in COMPOSED else make)(**parameters)
-    except TypeError as error:
-        raise TaskError(who=f"annotator {text!r}", expected="known parameters", got=str(error), do="mend it") from None
+    return BUILT_IN.annotator(text)
 
 
-COMPOSED: dict[str, Callable[..., Annotator]] = {
+# Their first parameter finds another annotator by its specification.
+COMPOSED: dict[str, Callable[..., ConfiguredAnnotator]] = {
     "abstaining": composed.abstaining,
     "length-biased": composed.length_biased,
     "majority": composed.majority,
     "tie-giving": composed.tie_giving,
 }
-ANNOTATORS: dict[str, Callable[..., Annotator]] = {
+ANNOTATORS: dict[str, Callable[..., ConfiguredAnnotator]] = {
     "human": single.human,
     "perfect": single.perfect,
     "bradley-terry": single.bradley_terry,
@@ -60,3 +120,4 @@ ANNOTATORS: dict[str, Callable[..., Annotator]] = {
     "votes": single.votes,
     **COMPOSED,
 }
+BUILT_IN = AnnotatorBook()

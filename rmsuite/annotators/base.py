@@ -46,8 +46,8 @@ Judge = Callable[[Offered, np.random.Generator], np.ndarray]
 
 
 @dataclass(frozen=True)
-class Annotator:
-    """Says of each pair which response is chosen.
+class ConfiguredAnnotator:
+    """An annotator with its parameters: it says of each pair which response is chosen.
 
     Attributes
     ----------
@@ -58,11 +58,16 @@ class Annotator:
         pairs are taken as they are.
     decisive : bool
         Whether it never answers ``TIE`` or ``ABSTAINED``.
+    source, code : str
+        Of a plugin's annotator, or one built over it: where it comes from, and the start of the sha256 of its code,
+        which tells two of one name apart. "" for those of rmsuite.
     """
 
     label: str
     judge: Judge | None
     decisive: bool = True
+    source: str = ""
+    code: str = ""
 
 
 def sides(first: np.ndarray) -> np.ndarray:

@@ -7,14 +7,25 @@ from dataclasses import replace
 
 import numpy as np
 
-from rmsuite.annotators.base import ABSTAINED, FIRST, SECOND, TIE, Annotator, Judge, Offered, number, share, whole
+from rmsuite.annotators.base import (
+    ABSTAINED,
+    FIRST,
+    SECOND,
+    TIE,
+    ConfiguredAnnotator,
+    Judge,
+    Offered,
+    number,
+    share,
+    whole,
+)
 from rmsuite.errors import TaskError
 from rmsuite.method import spell
 
-Find = Callable[[str], Annotator]
+Find = Callable[[str], ConfiguredAnnotator]
 
 
-def length_biased(find: Find, of: str = "perfect", weight: float = 0.5) -> Annotator:
+def length_biased(find: Find, of: str = "perfect", weight: float = 0.5) -> ConfiguredAnnotator:
     """Judges as ``of`` would if gold were ``weight`` standard deviations higher for each doubling of the length.
 
     The margin that ``of`` sees is margin + weight * scale * log2((1 + first length) / (1 + second length)). Judges
@@ -34,10 +45,11 @@ def length_biased(find: Find, of: str = "perfect", weight: float = 0.5) -> Annot
         return inner(replace(offered, margin=offered.margin + weight * offered.scale * doublings), rng)
 
     found = find(of)
-    return Annotator(spell("length-biased", {"of": found.label, "weight": weight}, nested=True), judge, found.decisive)
+    said = {"of": found.label, "weight": weight}
+    return ConfiguredAnnotator(spell("length-biased", said, nested=True), judge, found.decisive)
 
 
-def abstaining(find: Find, of: str = "perfect", rate: float = 0.0, within: float = 0.1) -> Annotator:
+def abstaining(find: Find, of: str = "perfect", rate: float = 0.0, within: float = 0.1) -> ConfiguredAnnotator:
     """Judges as ``of``, but says nothing where the margin is small, or by chance; such pairs train nobody.
 
     Parameters
@@ -58,10 +70,10 @@ def abstaining(find: Find, of: str = "perfect", rate: float = 0.0, within: float
         return np.where(silent, ABSTAINED, answers).astype(np.int8)
 
     said = {"of": find(of).label, "rate": rate, "within": within}
-    return Annotator(spell("abstaining", said, nested=True), judge, decisive=False)
+    return ConfiguredAnnotator(spell("abstaining", said, nested=True), judge, decisive=False)
 
 
-def tie_giving(find: Find, of: str = "perfect", within: float = 0.1) -> Annotator:
+def tie_giving(find: Find, of: str = "perfect", within: float = 0.1) -> ConfiguredAnnotator:
     """Judges as ``of``, but calls it a tie where the margin is small.
 
     Parameters
@@ -80,10 +92,10 @@ def tie_giving(find: Find, of: str = "perfect", within: float = 0.1) -> Annotato
         return np.where(near, TIE, answers).astype(np.int8)
 
     said = {"of": find(of).label, "within": within}
-    return Annotator(spell("tie-giving", said, nested=True), judge, decisive=False)
+    return ConfiguredAnnotator(spell("tie-giving", said, nested=True), judge, decisive=False)
 
 
-def majority(find: Find, of: str = "flip", k: int = 3) -> Annotator:
+def majority(find: Find, of: str = "flip", k: int = 3) -> ConfiguredAnnotator:
     """The side that most of ``k`` independent judgements of ``of`` choose; as many for either side is a tie.
 
     Judgements of a tie count for neither side; where all abstain, so does the majority. For ``flip`` and an odd ``k``
@@ -106,7 +118,7 @@ def majority(find: Find, of: str = "flip", k: int = 3) -> Annotator:
 
     found = find(of)
     decisive = found.decisive and k % 2 == 1
-    return Annotator(spell("majority", {"of": found.label, "k": k}, nested=True), judge, decisive)
+    return ConfiguredAnnotator(spell("majority", {"of": found.label, "k": k}, nested=True), judge, decisive)
 
 
 def _judging(who: str, find: Find, of: str) -> Judge:

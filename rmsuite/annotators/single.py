@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import ndtri
 
-from rmsuite.annotators.base import ABSTAINED, TIE, Annotator, Offered, number, positive, share, sides, whole
+from rmsuite.annotators.base import ABSTAINED, TIE, ConfiguredAnnotator, Offered, number, positive, share, sides, whole
 from rmsuite.data import Votes
 from rmsuite.errors import TaskError
 from rmsuite.method import spell
 
 
-def human() -> Annotator:
+def human() -> ConfiguredAnnotator:
     """The pool's own human pairs, as they are."""
-    return Annotator("human", None)
+    return ConfiguredAnnotator("human", None)
 
 
-def perfect() -> Annotator:
+def perfect() -> ConfiguredAnnotator:
     """The response with the larger gold reward is always chosen."""
-    return Annotator("perfect", lambda offered, rng: sides(offered.margin > 0))
+    return ConfiguredAnnotator("perfect", lambda offered, rng: sides(offered.margin > 0))
 
 
-def bradley_terry(quality: float = 1.0, normaliser: str | float = "std") -> Annotator:
+def bradley_terry(quality: float = 1.0, normaliser: str | float = "std") -> ConfiguredAnnotator:
     """P(first chosen) = sigmoid(quality * margin / normaliser), arXiv:2502.04357.
 
     ``quality`` is not an error rate; the realised agreement with gold is recorded with every result. For a normal
@@ -46,7 +45,7 @@ def bradley_terry(quality: float = 1.0, normaliser: str | float = "std") -> Anno
         scale = said.get("normaliser", offered.scale)
         return sides(rng.random(len(offered)) < sigmoid(quality * offered.margin / (scale + 1e-8)))
 
-    return Annotator(spell("bradley-terry", said), judge)
+    return ConfiguredAnnotator(spell("bradley-terry", said), judge)
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
@@ -54,7 +53,7 @@ def sigmoid(x: np.ndarray) -> np.ndarray:
     return np.asarray(0.5 * (1 + np.tanh(0.5 * x)))
 
 
-def flip(rate: float = 0.25) -> Annotator:
+def flip(rate: float = 0.25) -> ConfiguredAnnotator:
     """Each label of the perfect annotator is wrong with probability ``rate``, independently of the margin.
 
     Parameters
@@ -67,17 +66,17 @@ def flip(rate: float = 0.25) -> Annotator:
     def judge(offered: Offered, rng: np.random.Generator) -> np.ndarray:
         return sides((offered.margin > 0) ^ (rng.random(len(offered)) < rate))
 
-    return Annotator(spell("flip", {"rate": rate}), judge)
+    return ConfiguredAnnotator(spell("flip", {"rate": rate}), judge)
 
 
-def votes() -> Annotator:
+def votes() -> ConfiguredAnnotator:
     """A single real rater's vote: of the raters of the pool who rated both responses, one is drawn for each pair.
 
     The response that this rater gave the larger value is chosen; equal values are a tie; a pair that no rater has
     rated whole is an abstention. Raters who disagree really disagree, so that the labels hold their noise. Several
     values of one rater for one response count by their mean.
     """
-    return Annotator("votes", _vote, decisive=False)
+    return ConfiguredAnnotator("votes", _vote, decisive=False)
 
 
 def _vote(offered: Offered, rng: np.random.Generator) -> np.ndarray:
@@ -112,7 +111,7 @@ def _whole_votes(pairs: np.ndarray, votes: Votes) -> tuple[np.ndarray, np.ndarra
     return pair[both], mean[first[both]] - mean[second[both]]
 
 
-def crowd(raters: int = 18, quality: float = 0.87, spread: float = 0.35) -> Annotator:
+def crowd(raters: int = 18, quality: float = 0.87, spread: float = 0.35) -> ConfiguredAnnotator:
     """Each pair goes to one of several raters of unequal reliability, each a Bradley-Terry annotator of its own.
 
     The qualities are the quantiles of a lognormal distribution: quality * exp(spread * z) at z = the normal quantiles
@@ -135,6 +134,8 @@ def crowd(raters: int = 18, quality: float = 0.87, spread: float = 0.35) -> Anno
     spread : float
         Standard deviation of the logarithm of the quality; 0 makes all raters equal.
     """
+    from scipy.special import ndtri  # slow to import, and needed by no other annotator
+
     raters, median = whole("crowd", "raters", raters), positive("crowd", "quality", quality)
     spread = number("crowd", "spread", spread, 0, 10, "a number in [0, 10]")
     qualities = median * np.exp(spread * ndtri((np.arange(raters) + 0.5) / raters))
@@ -144,4 +145,4 @@ def crowd(raters: int = 18, quality: float = 0.87, spread: float = 0.35) -> Anno
         quality = qualities[rng.integers(raters, size=len(offered))]
         return sides(noise < sigmoid(quality * offered.margin / (offered.scale + 1e-8)))
 
-    return Annotator(spell("crowd", {"raters": raters, "quality": median, "spread": spread}), judge)
+    return ConfiguredAnnotator(spell("crowd", {"raters": raters, "quality": median, "spread": spread}), judge)

@@ -18,6 +18,7 @@ MEANING: Mapping[str, str] = {
     "embeddings": "another base model, or the same with other numbers",
     "split": "prompts fall in other parts: training and test data differ",
     "annotator": "others label the training pairs, or the same with another quality",
+    "annotator-code": "other code of a plugin labels the training pairs, whatever its name",
     "pairs": "another budget of training pairs, or another way to choose them",
     "gives": "methods are given more than pairs, or less",
     "train-pool": "other prompts train: of another pool than those that are tested",

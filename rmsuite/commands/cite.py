@@ -26,7 +26,8 @@ def show_citation(options: Namespace) -> int:
     found = report(*_chosen(run, stored, options.method))
     methods = {row.method.partition("[")[0] for table in found.tables for row in table.rows if row.kind == "method"}
     references = {name: _source(catalogue, name) for name in methods}
-    citation = cite(found, references, _known(catalogue, found))
+    annotators = {one.annotator.name: one.annotator.reference for one in catalogue.annotators.plugged}
+    citation = cite(found, references, _known(catalogue, found), annotators)
     print(_as_text(citation) if options.format == "text" else _as_bibtex(citation))
     return 0
 

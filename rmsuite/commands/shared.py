@@ -32,7 +32,7 @@ def folders(options: Namespace) -> list[Path]:
 
 def book(found: Catalogue) -> TaskBook:
     """Return the cards of all plugins."""
-    return cards.read_book(found.paths("rmsuite_tasks"))
+    return cards.read_book(found.paths("rmsuite_tasks"), found.annotators)
 
 
 def stored(found: Catalogue, tasks: set[str]) -> list[CellRecord]:

@@ -12,7 +12,7 @@ from typing import Any
 from tabulate import tabulate
 
 from rmsuite import plugins, signature
-from rmsuite.annotators import ANNOTATORS
+from rmsuite.annotators import ANNOTATORS, Annotator
 from rmsuite.commands import shared
 from rmsuite.controls import CONTROLS
 from rmsuite.embedders import Embedder
@@ -43,6 +43,11 @@ def _list_suites(catalogue: Catalogue) -> Sequence[Sequence[str]]:
     return [[suite.name, suite.summary, ", ".join(suite.tasks)] for suite in shared.book(catalogue).suites.values()]
 
 
+def _list_annotators(catalogue: Catalogue) -> Sequence[Sequence[str]]:
+    built_in = [[name, _first_line(make), "built in"] for name, make in ANNOTATORS.items()]
+    return built_in + [[n, a.summary, p.origin] for n, owners in catalogue.annotator_owners.items() for p, a in owners]
+
+
 LISTS: Mapping[str, Any] = {
     "methods": _list_methods,
     "embedders": lambda catalogue: [
@@ -51,7 +56,7 @@ LISTS: Mapping[str, Any] = {
     "tasks": _list_tasks,
     "suites": _list_suites,
     "metrics": lambda catalogue: [[m.name, m.direction, m.summary] for m in METRICS],
-    "annotators": lambda catalogue: [[name, _first_line(make)] for name, make in ANNOTATORS.items()],
+    "annotators": _list_annotators,
     "controls": lambda catalogue: [[control.name, control.summary] for control in CONTROLS],
 }
 
@@ -69,6 +74,7 @@ def info(options: Namespace) -> int:
     known |= {name: partial(_info_task, book, options.name) for name in book.tasks}
     known |= {name: partial(_facts, suite) for name, suite in book.suites.items()}
     known |= {metric.name: partial(_facts, metric, "per_prompt", "reduce") for metric in METRICS}
+    known |= {name: partial(_info_plugged, catalogue, name) for name in catalogue.annotator_owners}
     known |= {name: partial(_info_annotator, name) for name in ANNOTATORS}
     known |= {control.name: partial(_facts, control, "reward", "floor") for control in CONTROLS}
     name = re.split(r"[@\[]", options.name)[0]  # as tables print it, with version or parameters
@@ -91,7 +97,11 @@ def _info_embedder(catalogue: Catalogue, name: str) -> dict[str, Any]:
     return _offer("embedder", *catalogue.owned_embedder(name))
 
 
-def _offer(kind: str, plugin: plugins.Plugin, offered: Method | Embedder) -> dict[str, Any]:
+def _info_plugged(catalogue: Catalogue, name: str) -> dict[str, Any]:
+    return _offer("annotator", *catalogue.owned_annotator(name))
+
+
+def _offer(kind: str, plugin: plugins.Plugin, offered: Method | Embedder | Annotator) -> dict[str, Any]:
     defaults = {key: "(required)" if value is ... else repr(value) for key, value in offered.defaults().items()}
     parameters = {f"parameter {key}": value for key, value in defaults.items()} or {"parameters": "none"}
     facts = {kind: offered.name, "summary": offered.summary, "reference": offered.reference, "plugin": plugin.origin}
@@ -112,7 +122,7 @@ def _info_task(book: TaskBook, name: str) -> dict[str, Any]:
     shown["known_flaws"] = "\n".join(shown.get("known_flaws", ()))
     sizes = {f"{part} prompts": len(prompts) for part, prompts in loaded.parts.items()}
     measured = {**dict(_measured(task.facts())), "signature": signature.write(loaded.signature())}
-    return {**_facts(task, "root", "changes"), **shown, **sizes, **measured}
+    return {**_facts(task, "root", "changes", "annotators"), **shown, **sizes, **measured}
 
 
 def _measured(facts: Mapping[str, Any], path: str = "measured") -> Iterator[tuple[str, Any]]:
@@ -130,8 +140,8 @@ def _facts(record: object, *hidden: str) -> dict[str, Any]:
 def show_plugins(options: Namespace) -> int:
     """Show every plugin, and why one is unusable."""
     for plugin in shared.catalogue(options, strict=False).plugins:
-        offered = [*(method.name for method in plugin.methods), *(one.name for one in plugin.embedders)]
-        offers = ", ".join([*offered, *(path.name for path in plugin.tasks)])
+        records: list[Method | Embedder | Annotator] = [*plugin.methods, *plugin.embedders, *plugin.annotators]
+        offers = ", ".join([*(one.name for one in records), *(path.name for path in plugin.tasks)])
         print(f"{plugin.name}  ({plugin.origin})  " + (f"UNUSABLE: {plugin.problem}" if plugin.problem else offers))
         if plugin.problem and options.verbose:
             print(plugin.traceback)

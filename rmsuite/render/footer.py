@@ -178,8 +178,10 @@ def _n_pairs(table: Table) -> str:
 def _origins(table: Table) -> list[str]:
     code = _grouped((row.origin, row.method) for row in table.rows if row.kind == "method")
     stored = [row.method for row in table.rows if row.stored]
+    annotator = table.facts.get("annotator_source", "")
     return [
         *([f"Code: {'; '.join(f'{methods}: {origin}' for origin, methods in code.items())}."] if code else []),
+        *([f"Code of the annotator, a plugin's: {annotator}."] if annotator else []),
         *([f"Stored results, their seconds measured elsewhere: {', '.join(stored)}."] if stored else []),
         _verification(table),
     ]
