@@ -135,8 +135,8 @@ def test_what_a_plugin_says_of_its_source_is_kept_and_escaped(toys, bundle):
     ],
 )
 def test_a_source_is_recognised_however_it_is_written(said, key):
-    assert list(citation._of_method("mine", said, bibliography([CORE]))) == [key]
-    assert citation._of_method("mine", "", {}) == {}
+    assert list(citation._of_source("mine", said, bibliography([CORE]), "method")) == [key]
+    assert citation._of_source("mine", "", {}, "method") == {}
 
 
 def test_the_paragraph_holds_the_numbers_of_the_results(toys, bundle):
