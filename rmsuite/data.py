@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -239,24 +239,60 @@ class TestSet:
 
         The draw and the orientation depend on the prompt's id only: other prompts move none.
         """
-        drawn = [np.zeros((0, 3), np.int64), *(self._asked_of(*block) for block in self.pairs())]
-        chosen, rejected, flipped = np.concatenate(drawn).T
-        order = np.argsort(self.prompt[chosen], kind="stable")
-        chosen, rejected, flipped = chosen[order], rejected[order], flipped[order] == 1
+        lists = self._lists_of_human_pairs() if self.gold is None else self._lists_of_gold_pairs()
+        drawn = [np.zeros((3, 0), np.int64), *(self._drawn(i, *pairs) for i, pairs in enumerate(lists))]
+        chosen, rejected, turned = np.concatenate(drawn, axis=1)
+        flipped = turned == 1
         return AskedPairs(np.where(flipped, rejected, chosen), np.where(flipped, chosen, rejected), ~flipped)
 
-    def _asked_of(self, chosen: np.ndarray, rejected: np.ndarray) -> np.ndarray:
-        """Return ``(n, 3)``: chosen, rejected, and whether turned, of a block of pairs; it holds prompts whole."""
-        order = np.argsort(self.prompt[chosen], kind="stable")
-        prompts, starts = np.unique(self.prompt[chosen][order], return_index=True)
-        drawn = [self._ask(i, pairs) for i, pairs in zip(prompts, np.split(order, starts[1:]), strict=False)]
-        picks, flipped = (np.concatenate(side) for side in zip(*drawn, strict=True)) if drawn else (order, order)
-        return np.column_stack([chosen[picks], rejected[picks], flipped])
-
-    def _ask(self, prompt: int, pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _drawn(self, prompt: int, n_pairs: int, at: PairsAt) -> np.ndarray:
+        """Return ``(3, n)``: chosen, rejected, and whether turned, of some of a prompt's pairs."""
         rng = seeds.generator(0, "test-pairs", prompt=str(self.prompt_id[prompt]))
-        picks = pairs if len(pairs) <= ASKED_PAIRS else np.sort(rng.choice(pairs, ASKED_PAIRS, replace=False))
-        return picks, rng.random(len(picks)) < 0.5
+        few = n_pairs <= ASKED_PAIRS
+        places = np.arange(n_pairs) if few else np.sort(rng.choice(n_pairs, ASKED_PAIRS, replace=False))
+        return np.stack([*at(places), rng.random(len(places)) < 0.5])
+
+    def _lists_of_human_pairs(self) -> Iterator[tuple[int, PairsAt]]:
+        """Yield, for each prompt, the number of its pairs, and what returns those at given places of their list."""
+        pairs = np.stack([self.chosen, self.rejected])  # type: ignore[list-item]
+        prompt = self.prompt[pairs[0]]
+        order = np.argsort(prompt, kind="stable")
+        for own in np.split(order, np.searchsorted(prompt[order], np.arange(1, self.n_prompts))):
+            yield len(own), partial(np.take, pairs[:, own], axis=1)
+
+    def _lists_of_gold_pairs(self) -> Iterator[tuple[int, PairsAt]]:
+        """The same for gold rewards, without a list: how often each response comes first tells what stands where."""
+        assert self.gold is not None
+        for start, stop in zip(self.offsets[:-1], self.offsets[1:], strict=True):
+            gold = self.gold[start:stop]
+            firsts = _unequal_after(gold)
+            yield int(firsts.sum()), partial(_pairs_at, start, gold, np.cumsum(firsts))
+
+
+PairsAt = Callable[[np.ndarray], np.ndarray]  # (n,) places in a list of pairs -> (2, n) chosen, rejected
+
+
+def _unequal_after(gold: np.ndarray) -> np.ndarray:
+    """Return, for each response, how many of those that come after it have another gold reward."""
+    order = np.argsort(gold, kind="stable")
+    count = np.arange(len(gold))
+    equal = np.searchsorted(gold[order], gold[order], "right") - 1 - count
+    out = count[::-1].copy()
+    out[order] -= equal
+    return out
+
+
+def _pairs_at(start: int, gold: np.ndarray, ends: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Return the pairs at these places of the list of a prompt's pairs of unequal gold, by first, then by second.
+
+    ``ends`` says where in the list each first response's pairs end; ``start`` is the position of the prompt.
+    """
+    first = np.searchsorted(ends, places, "right")
+    rank = places - np.append(0, ends)[first]
+    seconds = (gold != gold[first][:, None]) & (np.arange(len(gold)) > first[:, None])
+    second = (np.cumsum(seconds, axis=1) > rank[:, None]).argmax(axis=1)
+    better = gold[first] > gold[second]
+    return start + np.where(better, (first, second), (second, first))
 
 
 @dataclass(frozen=True, eq=False)

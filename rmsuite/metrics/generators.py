@@ -8,6 +8,8 @@ from rmsuite.data import Answers, TestSet
 from rmsuite.metrics.pairs import grouped
 from rmsuite.metrics.ranks import average_ranks
 
+EQUAL = 1e-12  # qualities that are nearer to each other differ by rounding
+
 
 def by_generator_order(test: TestSet, answers: Answers) -> np.ndarray:
     """Return, per prompt, credit and number of pairs by whether the better generator was chosen, ``(n_prompts, 4)``.
@@ -16,13 +18,12 @@ def by_generator_order(test: TestSet, answers: Answers) -> np.ndarray:
     mean of its relative gold ranks over the other prompts: those of the prompt itself are left out. Pairs of
     generators that are equally good are left out too.
     """
-    quality = _quality_elsewhere(test)
+    return grouped(test, answers.rewards, _quality_elsewhere(test), _side, 2).reshape(test.n_prompts, -1)
 
-    def side(chosen: np.ndarray, rejected: np.ndarray) -> np.ndarray:
-        gap = np.nan_to_num(quality[chosen] - quality[rejected])
-        return np.where(np.abs(gap) < 1e-12, -1, (gap < 0).astype(int))
 
-    return grouped(test, answers.rewards, side, 2).reshape(test.n_prompts, -1)
+def _side(chosen: np.ndarray, rejected: np.ndarray) -> np.ndarray:
+    gap = chosen - rejected
+    return np.asarray(np.where(np.abs(gap) >= EQUAL, gap < 0, np.int8(-1)))  # a NaN is no gap
 
 
 def accuracy_gap(sums: np.ndarray) -> np.ndarray:
@@ -36,8 +37,7 @@ def _quality_elsewhere(test: TestSet) -> np.ndarray:
     """Return, for each response, the mean relative gold rank of its generator over the other prompts; NaN if none."""
     assert test.generator is not None
     ranks = _relative_ranks(test)
-    _, here = np.unique(np.stack([test.prompt, test.generator]), axis=1, return_inverse=True)
-    here = here.ravel()
+    _, here = np.unique(test.prompt * (test.generator.max() + 1) + test.generator, return_inverse=True)
     sums = np.bincount(test.generator, ranks)[test.generator] - np.bincount(here, ranks)[here]
     numbers = np.bincount(test.generator)[test.generator] - np.bincount(here)[here]
     return np.divide(sums, numbers, out=np.full(len(sums), np.nan), where=numbers > 0)

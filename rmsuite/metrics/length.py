@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rmsuite.data import Answers, TestSet
+from rmsuite.errors import TaskError
 from rmsuite.metrics.pairs import grouped
 
 STRATA = np.array([0.1, 0.25, 0.5, 1.0])  # inner edges of |difference| / mean length
@@ -19,15 +20,15 @@ def matched(test: TestSet, answers: Answers) -> np.ndarray:
 
     Strata are of the relative length difference; pairs of equal length are left out. ``(n_prompts, 4 strata)``.
     """
-    length = test.length.astype(np.float64)
+    found = grouped(test, answers.rewards, test.length.astype(np.float64), _stratum, 2 * (len(STRATA) + 1))
+    return found.reshape(test.n_prompts, -1)
 
-    def stratum(chosen: np.ndarray, rejected: np.ndarray) -> np.ndarray:
-        gap = length[chosen] - length[rejected]
-        relative = np.abs(gap) / np.maximum((length[chosen] + length[rejected]) / 2, 1e-9)
-        group = 2 * np.searchsorted(STRATA, relative) + (gap < 0)
-        return np.where(gap == 0, -1, group)
 
-    return grouped(test, answers.rewards, stratum, 2 * (len(STRATA) + 1)).reshape(test.n_prompts, -1)
+def _stratum(chosen: np.ndarray, rejected: np.ndarray) -> np.ndarray:
+    gap = chosen - rejected
+    relative = np.abs(gap) / np.maximum((chosen + rejected) / 2, 1e-9)
+    wider = sum((relative > edge).astype(np.int8) for edge in STRATA)
+    return np.asarray(np.where(gap == 0, np.int8(-1), 2 * wider + (gap < 0)))
 
 
 def matched_accuracy(sums: np.ndarray) -> np.ndarray:
@@ -49,18 +50,58 @@ def adjusted(test: TestSet, answers: Answers) -> np.ndarray:
 
     The difference is chosen minus rejected, squashed as in the length-controlled win rate of arXiv:2404.04475.
     """
-    length = test.length.astype(np.float64)
-    # Squares of whole numbers: their sum is exact, in whatever blocks it is taken.
-    sums = [(np.square(length[chosen] - length[rejected]).sum(), len(chosen)) for chosen, rejected in test.pairs()]
-    squares, n_pairs = np.sum(sums, axis=0)
-    scale = np.sqrt(squares / n_pairs) or 1.0
+    scale = _spread(test) or 1.0
+    reach = int(2 * scale) + 1  # wider gaps are in the last bins: tanh(2) is above all edges
+    bins = _bins(np.arange(-reach, reach + 1) / scale)
 
     def bin_of(chosen: np.ndarray, rejected: np.ndarray) -> np.ndarray:
-        squashed = np.tanh((length[chosen] - length[rejected]) / scale)
-        away = np.minimum(np.floor(np.abs(squashed) * SIDE), SIDE - 1) + 1
-        return SIDE + (np.sign(squashed) * away).astype(int)
+        return bins[np.clip(chosen - rejected, -reach, reach) + reach]
 
-    return grouped(test, answers.rewards, bin_of, N_BINS).reshape(test.n_prompts, -1)
+    return grouped(test, answers.rewards, _whole(test), bin_of, N_BINS).reshape(test.n_prompts, -1)
+
+
+def _bins(differences: np.ndarray) -> np.ndarray:
+    squashed = np.tanh(differences)
+    away = np.minimum(np.floor(np.abs(squashed) * SIDE), SIDE - 1) + 1
+    return np.asarray(SIDE + np.sign(squashed) * away).astype(np.int8)
+
+
+def _whole(test: TestSet) -> np.ndarray:
+    """Return the lengths as whole numbers: sums of these are exact, in whatever order they are taken."""
+    length = test.length.astype(np.int64)
+    if (length != test.length).any():
+        got = f"{test.length[length != test.length][0]}"
+        raise TaskError(
+            who="length-adjusted", expected="lengths in whole numbers", got=got, do="round the column length"
+        )
+    return length
+
+
+def _spread(test: TestSet) -> float:
+    """Return the root mean square of the length differences of all pairs; 0 if there is none."""
+    length = _whole(test)
+    if test.gold is None:
+        gap = length[test.chosen] - length[test.rejected]
+        squares, n_pairs = sum((gap**2).tolist()), len(gap)
+    else:
+        every, equal = (_of_all_pairs(length, keys) for keys in ((test.prompt,), (test.prompt, test.gold)))
+        squares, n_pairs = every[0] - equal[0], every[1] - equal[1]
+    return float(np.sqrt(squares / max(n_pairs, 1)))
+
+
+def _of_all_pairs(length: np.ndarray, keys: tuple[np.ndarray, ...]) -> tuple[int, int]:
+    """Return the sum of the squared length differences of all pairs with equal keys, and their number.
+
+    n values have n sum(x^2) - sum(x)^2 in their pairs together: the pairs need no list.
+    """
+    order = np.lexsort(keys[::-1])
+    new = np.any([np.diff(key[order]) != 0 for key in keys], axis=0)
+    starts = np.flatnonzero(np.append(True, new))
+    n = np.diff(np.append(starts, len(order)))
+    sums = (n, *(np.add.reduceat(length[order] ** power, starts) for power in (1, 2)))
+    several = [column[n > 1].tolist() for column in sums]  # Python's numbers do not overflow
+    squares = sum(n * squared - plain**2 for n, plain, squared in zip(*several, strict=True))
+    return squares, sum(n * (n - 1) // 2 for n in several[0])
 
 
 def adjusted_accuracy(sums: np.ndarray) -> np.ndarray:

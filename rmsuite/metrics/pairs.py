@@ -2,61 +2,98 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 
 from rmsuite.data import Answers, TestSet
 
 MIN_CATEGORY_PROMPTS = 5
-SQUARE = 2**18  # ordered pairs of responses at a time, to bound the memory
+BLOCK = 2**16  # comparisons at a time: what is known of them stays in a processor's cache
+STRIPS = 8  # a prompt's responses are compared strip by strip
 Groups = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
-def grouped(test: TestSet, rewards: np.ndarray, groups: Groups, n_groups: int) -> np.ndarray:
-    """Return ``(n_prompts, n_groups, 2)``: credit and number of the pairs of each prompt and group.
+class Block(NamedTuple):
+    """Pairs of some prompts, as a rectangle of comparisons or as a list; all but ``prompts`` broadcast.
 
-    A pair ordered right has credit 1, one with equal rewards 0.5.
+    Attributes
+    ----------
+    prompts : (n_prompts,) int
+    place : int
+        Which of ``prompts`` a pair belongs to.
+    chosen, rejected : int
+        Positions in the test set.
+    is_pair : bool
+        False for what is in the rectangle, but is no pair, or stands the right way round elsewhere.
+    """
+
+    prompts: np.ndarray
+    place: np.ndarray
+    chosen: np.ndarray
+    rejected: np.ndarray
+    is_pair: np.ndarray
+
+
+def blocks(test: TestSet) -> Iterator[Block]:
+    """Yield every pair once, of gold rewards in blocks of bounded size.
+
+    A strip of responses, the best first, meets itself and those below it: sorting halves the comparisons.
+    """
+    if test.gold is None:
+        assert test.chosen is not None
+        assert test.rejected is not None
+        yield Block(np.arange(test.n_prompts), test.prompt[test.chosen], test.chosen, test.rejected, np.array(True))
+        return
+    order = np.lexsort((-test.gold, test.prompt))
+    sizes = np.diff(test.offsets)
+    for size in np.unique(sizes[sizes > 1]).tolist():
+        prompts = np.flatnonzero(sizes == size)
+        high = min(-(-size // STRIPS), max(BLOCK // size, 1))
+        for some in np.array_split(prompts, np.ceil(len(prompts) * high * size / BLOCK)):
+            rows = order[test.offsets[some][:, None] + np.arange(size)]
+            for top in range(0, size, high):
+                better, worse = rows[:, top : top + high, None], rows[:, None, top:]
+                is_pair = test.gold[better] > test.gold[worse]
+                yield Block(some, np.arange(len(some))[:, None, None], better, worse, is_pair)
+
+
+def tallied(test: TestSet, rewards: np.ndarray, column: np.ndarray, groups: Groups, n_groups: int) -> np.ndarray:
+    """Return ``(n_prompts, n_groups, 3)``: how many pairs are ordered wrong, have equal rewards, are ordered right.
 
     Parameters
     ----------
+    column : (n_responses,)
+        What groups depend on.
     groups : callable
-        ``(chosen, rejected) -> group`` of each pair, from positions; a negative group is left out.
+        ``(chosen, rejected) -> group`` of each pair, from values of the column that broadcast; a negative group is
+        left out.
     """
-    out = np.zeros((test.n_prompts * n_groups, 2))
-    for chosen, rejected in test.pairs():
-        group = groups(chosen, rejected)
-        cell = (test.prompt[chosen] * n_groups + group)[group >= 0]
-        credit = (0.5 + 0.5 * np.sign(rewards[chosen] - rewards[rejected]))[group >= 0]
-        out[:, 0] += np.bincount(cell, credit, len(out))
-        out[:, 1] += np.bincount(cell, minlength=len(out))
-    return out.reshape(test.n_prompts, n_groups, 2)
+    out = np.zeros((test.n_prompts, n_groups, 3))
+    for prompts, place, chosen, rejected, is_pair in blocks(test):
+        group = groups(column[chosen], column[rejected]).astype(np.int16)
+        mark = (rewards[chosen] > rewards[rejected]).astype(np.int8) + (rewards[chosen] >= rewards[rejected])
+        cell = (3 * group + mark + 1) * (is_pair & (group >= 0))  # one number for group and mark, 0 for what is no pair
+        shape = len(prompts), 3 * n_groups + 1
+        found = np.bincount((cell + shape[1] * place).ravel(), minlength=shape[0] * shape[1]).reshape(shape)
+        out[prompts] += found[:, 1:].reshape(-1, n_groups, 3)
+    return out
+
+
+def grouped(test: TestSet, rewards: np.ndarray, column: np.ndarray, groups: Groups, n_groups: int) -> np.ndarray:
+    """Return ``(n_prompts, n_groups, 2)``: credit and number of the pairs of each prompt and group.
+
+    A pair ordered right has credit 1, one with equal rewards 0.5. The parameters are those of ``tallied``.
+    """
+    found = tallied(test, rewards, column, groups, n_groups)
+    return np.stack([found[..., 2] + found[..., 1] / 2, found.sum(axis=-1)], axis=-1)
 
 
 def counts(test: TestSet, rewards: np.ndarray) -> np.ndarray:
     """Return ``(n_prompts, 3)``: the numbers of pairs ordered right, of those ordered wrong, and of all."""
-    if test.gold is None:
-        assert test.chosen is not None
-        assert test.rejected is not None
-        chosen, rejected = rewards[test.chosen], rewards[test.rejected]
-        marks = (chosen > rejected, chosen < rejected, np.ones(len(chosen), bool))
-        return np.stack([np.bincount(test.prompt[test.chosen], m, test.n_prompts) for m in marks], axis=1)
-    out = np.zeros((test.n_prompts, 3))
-    sizes = np.diff(test.offsets)
-    for size in np.unique(sizes[sizes > 1]).tolist():
-        prompts = np.flatnonzero(sizes == size)
-        for some in np.array_split(prompts, np.ceil(len(prompts) * size**2 / SQUARE)):
-            rows = test.offsets[some][:, None] + np.arange(size)
-            out[some] = _counted(test.gold[rows], rewards[rows])
-    return out
-
-
-def _counted(gold: np.ndarray, rewards: np.ndarray) -> np.ndarray:
-    """Return ``(n, 3)`` for ``(n, n_responses)``, from all ordered pairs: faster than a list of the unordered ones."""
-    better = gold[:, :, None] > gold[:, None, :]
-    one, other = rewards[:, :, None], rewards[:, None, :]
-    marks = (better & (one > other), better & (one < other), better)
-    return np.stack([np.count_nonzero(mark, axis=(1, 2)) for mark in marks], axis=1)
+    found = tallied(test, rewards, rewards, lambda chosen, rejected: np.zeros((), np.int8), 1)[:, 0]
+    return np.stack([found[:, 2], found[:, 0], found.sum(axis=-1)], axis=1)
 
 
 def pair_accuracy(test: TestSet, answers: Answers) -> np.ndarray:
