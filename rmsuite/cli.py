@@ -1,7 +1,7 @@
 """The command line: parse, call, print.
 
 Exit codes: 0 fine; 1 a cell failed, a check did not pass, or what was compared or verified differs; 2 what was asked
-for cannot be done; 130 stopped.
+for cannot be done; 130 stopped; 143 terminated.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 
 import rmsuite
 from rmsuite.commands import command
+from rmsuite.commands.terminating import Terminated, terminable
 from rmsuite.errors import RmsuiteError
 
 DEFAULT_HOME, DEFAULT_TASKS = Path("rmsuite-results"), Path("rmsuite-tasks")
@@ -25,13 +26,14 @@ KINDS = ("methods", "tasks", "suites", "metrics", "annotators", "controls", "emb
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     try:
-        return _carry_out(arguments)
+        with terminable():
+            return _carry_out(arguments)
     except RmsuiteError as error:
         print(f"rmsuite: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("rmsuite: stopped", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as stopped:
+        print(f"rmsuite: {str(stopped) or 'stopped'}", file=sys.stderr)
+        return 143 if isinstance(stopped, Terminated) else 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

@@ -5,14 +5,70 @@ A worker may not open pools, whose files hold test rows too; and a copy through 
 
 from __future__ import annotations
 
+import contextlib
+import os
 from pathlib import Path
+from tempfile import gettempdir, mkdtemp
 from typing import Any
+from weakref import finalize
 
 import numpy as np
 
 from rmsuite.arrays import BLOCK
 
 SUFFIX = ".rows"  # of the only files that are handed over by name
+PREFIX = "rmsuite-rows-"  # of the folders that hold them
+
+
+def folder(owner: object) -> Path:
+    """Make a temporary folder for such files; it goes with its owner, or when Python ends.
+
+    A lock on it says that this process lives: the system takes it away from one that is killed (``clear``).
+    """
+    path = Path(mkdtemp(prefix=PREFIX))
+    with contextlib.suppress(OSError):  # where folders cannot be locked, none is ever cleared
+        finalize(owner, os.close, _locked(path))
+    finalize(owner, _remove, path)  # runs before the lock goes
+    return path
+
+
+def clear() -> None:
+    """Remove the folders that killed processes of this user left behind; one in use is locked, and stays."""
+    for path in Path(gettempdir()).glob(f"{PREFIX}*"):
+        with contextlib.suppress(OSError):
+            _remove_abandoned(path)
+
+
+def _remove_abandoned(path: Path) -> None:
+    if path.is_symlink() or path.stat().st_uid != os.getuid():
+        return
+    lock = _locked(path, wait=False)
+    try:
+        files = list(path.iterdir())
+        if files and all(file.suffix == SUFFIX for file in files):  # an empty one may be about to be locked
+            _remove(path)
+    finally:
+        os.close(lock)
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):  # another process may be quicker
+        for file in path.glob(f"*{SUFFIX}"):
+            file.unlink()
+        path.rmdir()
+
+
+def _locked(path: Path, wait: bool = True) -> int:
+    """Lock a folder, and return the descriptor that holds the lock; raises ``OSError`` if another process does."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        import fcntl  # not at the top: systems that lack it have failed on the line before
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def written(path: Path, matrix: Any, rows: np.ndarray) -> np.ndarray:

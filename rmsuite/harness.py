@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any, Protocol
-from weakref import finalize
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -91,9 +88,7 @@ class Setting:
     @cached_property
     def _folder(self) -> Path:
         """Where large training embeddings lie for workers to map; it goes when the setting does."""
-        folder = mkdtemp(prefix="rmsuite-")
-        finalize(self, shutil.rmtree, folder, ignore_errors=True)
-        return Path(folder)
+        return handover.folder(self)
 
     def _tested(self, order: np.ndarray) -> np.ndarray | Gathered:
         test, probe = self.task.test, self.task.probe
@@ -219,6 +214,7 @@ def run(
     list of CellRecord
         One a cell, failed and skipped ones and the controls included.
     """
+    handover.clear()
     settings = [Setting(task, root_seed, r) for task, r in product(tasks, range(repetitions))]
     records = []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -77,6 +78,15 @@ def marked(mark: str) -> list[int]:
             if mark.encode() in (process / "environ").read_bytes() and alive(int(process.name)):
                 found.append(int(process.name))
     return found
+
+
+def text_within(file: Path, seconds: float = 60) -> str:
+    """Wait until a file has text."""
+    deadline = time.monotonic() + seconds
+    while not (file.exists() and file.read_text()):
+        assert time.monotonic() < deadline, f"{file} was not written"
+        time.sleep(0.05)
+    return file.read_text()
 
 
 def alive(pid: int) -> bool:

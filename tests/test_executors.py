@@ -12,21 +12,12 @@ import time
 from pathlib import Path
 
 import pytest
-from running import alive, run, same_arrays
+from running import alive, run, same_arrays, text_within
 
 from rmsuite import results
 from rmsuite.worker import KEPT_OUTPUT
 
 HERE = Path(__file__).parent
-
-
-def text_within(file: Path, seconds: float = 60) -> str:
-    """Wait until a file has text."""
-    deadline = time.monotonic() + seconds
-    while not (file.exists() and file.read_text()):
-        assert time.monotonic() < deadline, f"{file} was not written"
-        time.sleep(0.05)
-    return file.read_text()
 
 
 def assert_ends(pid: int, seconds: float = 60) -> None:
