@@ -63,6 +63,10 @@ class Setting:
             )
         return drawn
 
+    def draw(self) -> None:
+        """Draw and label the pairs now; raises ``TaskError`` if the pool cannot give them."""
+        _ = self._drawn
+
     @cached_property
     def pairs(self) -> PreferencePairs:
         """What a method is trained on."""
@@ -213,6 +217,11 @@ def run(
     -------
     list of CellRecord
         One a cell, failed and skipped ones and the controls included.
+
+    Raises
+    ------
+    TaskError
+        If a task cannot give its training pairs; before any cell of any task is computed.
     """
     handover.clear()
     settings = [Setting(task, root_seed, r) for task, r in product(tasks, range(repetitions))]
@@ -223,6 +232,8 @@ def run(
         records.append(record)
         on_cell(record)
 
+    for setting in settings:
+        setting.draw()
     for setting in settings:
         for record in control_cells(setting):
             finish(record)

@@ -348,6 +348,24 @@ def test_an_altered_pool_is_refused_before_anything_is_run(toys, toy_root):
     assert not Path("rmsuite-results").exists()
 
 
+OVER_BUDGET = {
+    "run": ("run", "-m", "good", "-t", "toy-human", "-t", "toy-gold[budget=100000]"),
+    "curve": ("curve", "-m", "good", "-t", "toy-gold", "--over", "task.budget=20,100000"),
+    "curve of a suite": ("curve", "-m", "good", "--suite", "budgets"),
+}
+
+
+@pytest.mark.parametrize("command", OVER_BUDGET.values(), ids=OVER_BUDGET)
+def test_a_budget_beyond_the_pool_is_refused_before_any_cell_of_any_task(toys, toy_root, command):
+    over = 'over = ["", "task.budget=20,100000"]'
+    suite = f'name = "budgets"\nsummary = "toys"\ntasks = ["toy-human", "toy-gold"]\nrepetitions = 1\n{over}\n'
+    (toy_root / "suites" / "budgets.toml").write_text(suite)
+    answer = toys(*command)
+    assert (answer.code, answer.out) == (2, "")
+    assert re.search(r"budget on pool 'gold-pool': expected 100000 training pairs, got \d+\. Do: ask for", answer.err)
+    assert not Path("rmsuite-results").exists()
+
+
 def test_a_run_that_is_stopped_says_so_with_exit_code_130(toys, monkeypatch):
     def stop(*given):
         raise KeyboardInterrupt
