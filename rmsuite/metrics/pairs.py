@@ -11,7 +11,7 @@ from rmsuite.data import Answers, TestSet
 
 MIN_CATEGORY_PROMPTS = 5
 BLOCK = 2**16  # comparisons at a time: what is known of them stays in a processor's cache
-STRIPS = 8  # a prompt's responses are compared strip by strip
+STRIPS = 4  # a prompt's responses are compared strip by strip
 Groups = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
