@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from rmsuite.arrays import Gathered, row_slices
-from rmsuite.data import PreferencePairs, TestSet
+from rmsuite.data import PreferencePairs
+from rmsuite.tested import TestSet
 
 
 @dataclass(frozen=True, eq=False)

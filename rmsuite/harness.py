@@ -16,13 +16,14 @@ from rmsuite import handover, results, seeds, signature
 from rmsuite.arrays import Gathered, as_rewards, is_large
 from rmsuite.attributes import attribute_pairs, given_ratings
 from rmsuite.controls import CONTROLS, Evidence
-from rmsuite.data import Answers, PreferencePairs, TestSet
+from rmsuite.data import PreferencePairs
 from rmsuite.errors import TaskError
 from rmsuite.method import Configured
 from rmsuite.metrics import applicable
 from rmsuite.pairing import LabelledPairs, labelled_pairs
 from rmsuite.results import CellRecord
 from rmsuite.tasks import LoadedTask
+from rmsuite.tested import Answers, TestSet
 from rmsuite.worker import Outcome
 
 

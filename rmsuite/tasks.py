@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 
 from rmsuite.annotators import BUILT_IN, AnnotatorBook, ConfiguredAnnotator
-from rmsuite.data import Pool, TestSet, planted, restricted, test_set
+from rmsuite.data import Pool
 from rmsuite.errors import TaskError, unknown_name
 from rmsuite.method import parse
 from rmsuite.pairing import Drawing
 from rmsuite.pools import EmbeddingSet, read_card
 from rmsuite.sources import Source, load_source
 from rmsuite.splits import FRACTIONS
+from rmsuite.tested import TestSet, planted, restricted, test_set
 from rmsuite.variants import check_field, variant
 
 HEADLINE, ATTACKED = "pair-accuracy", "attack-win-rate"

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 
 from rmsuite import seeds
-from rmsuite.data import ASKED_PAIRS, Answers, TestSet
 from rmsuite.metrics.generators import _quality_elsewhere
 from rmsuite.metrics.length import N_BINS, SIDE, STRATA
+from rmsuite.tested import ASKED_PAIRS, Answers, TestSet
 
 
 def grouped(test: TestSet, rewards: np.ndarray, groups: Callable, n_groups: int) -> np.ndarray:

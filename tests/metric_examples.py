@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rmsuite.data import Answers, TestSet
+from rmsuite.tested import Answers, TestSet
 
 
 def many(sizes: tuple[int, ...], seed: int = 0, **columns: object) -> TestSet:

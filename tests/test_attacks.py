@@ -13,12 +13,12 @@ from test_metrics import one_prompt
 
 from rmsuite import results, signature
 from rmsuite.bundles.verify import verify
-from rmsuite.data import Answers, Planted
 from rmsuite.errors import TaskError, UnknownNameError
 from rmsuite.metrics import metric
 from rmsuite.pool_files import write_embeddings, write_folder
 from rmsuite.pools import load_pool
 from rmsuite.tasks import read_book
+from rmsuite.tested import Answers, Planted
 
 WINS = metric("attack-win-rate")
 ATTACKED = "toy-gold[probe=attacks]"

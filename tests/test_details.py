@@ -14,9 +14,9 @@ from command_line import Toys
 from metric_examples import many, with_probability
 from plugin_files import source, write
 
-from rmsuite.data import Answers
 from rmsuite.metrics import best_of_n, metric
 from rmsuite.reports.details import best_of_n_curve, reliability
+from rmsuite.tested import Answers
 
 
 def noisy(test, seed=0):

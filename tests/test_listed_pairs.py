@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from listed_pairs import LISTED, asked
 
-from rmsuite.data import Answers, TestSet
 from rmsuite.errors import TaskError
 from rmsuite.metrics import length, metric, pairs
+from rmsuite.tested import Answers, TestSet
 
 
 def ragged(seed: int) -> TestSet:

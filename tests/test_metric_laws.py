@@ -11,9 +11,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from rmsuite.data import Answers, Planted, TestSet
 from rmsuite.metrics import METRICS, Metric, applicable, pairs
 from rmsuite.statistics import bootstrap
+from rmsuite.tested import Answers, Planted, TestSet
 
 # What each metric looks at: the order of rewards within a prompt, probabilities, or rewards with their uncertainty.
 PROBABILITY = {"brier", "log-loss", "calibration-error"}

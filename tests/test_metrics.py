@@ -11,10 +11,10 @@ from metric_examples import many, with_probability
 from scipy import optimize, stats
 from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
-from rmsuite.data import ASKED_PAIRS, Answers, TestSet
 from rmsuite.metrics import best_of_n, length, metric, pairs
 from rmsuite.metrics.ranks import average_ranks
 from rmsuite.statistics import Sample, resample
+from rmsuite.tested import ASKED_PAIRS, Answers, TestSet
 
 
 def one_prompt(gold: np.ndarray) -> TestSet:
@@ -40,7 +40,7 @@ def test_blocks_hold_every_pair_of_unequal_gold_once(monkeypatch):
     test = many((5, 1, 4, 5, 2), gold=np.round(np.random.default_rng(1).standard_normal(17)))
     whole = sorted((a, b) for _, a, b in every_pair(test))
     for limit in (3, 10_000):
-        monkeypatch.setattr("rmsuite.data.PAIR_BLOCK", limit)
+        monkeypatch.setattr("rmsuite.tested.PAIR_BLOCK", limit)
         found = [pair for block in test.pairs() for pair in zip(*block, strict=True)]
         assert sorted(found) == whole
 

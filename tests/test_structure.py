@@ -31,6 +31,7 @@ LAYERS = (
         "splits",
         "signature",
         "data",
+        "tested",
         "method",
         "annotators",
         "attributes",

@@ -19,9 +19,9 @@ from rmsuite import harness, results, signature, tasks
 from rmsuite.bundles import levels
 from rmsuite.bundles.rerun import rerun
 from rmsuite.bundles.verify import verify
-from rmsuite.data import Answers
 from rmsuite.errors import ResultsError
 from rmsuite.tasks import TaskBook
+from rmsuite.tested import Answers
 
 STORED = Path(__file__).parent.parent / "baselines" / "rmsuite_baselines" / "results"
 OK = {"noisy", "careful[scale=2.0]", "constant"}

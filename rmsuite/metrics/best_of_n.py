@@ -6,8 +6,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from rmsuite.data import Answers, TestSet
 from rmsuite.splits import in_second_half
+from rmsuite.tested import Answers, TestSet
 
 GRID = np.sort(np.concatenate([2 ** np.arange(12), 3 * 2 ** np.arange(10)]))  # 1, 2, 3, 4, 6, 8, 12, ...
 ENOUGH = 0.9  # share of the prompts that must have as many responses as the largest n of a curve

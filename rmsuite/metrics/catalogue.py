@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from rmsuite.data import Answers, TestSet
 from rmsuite.errors import unknown_name
 from rmsuite.metrics import attacks, best_of_n, generators, length, pairs, probability, ranks, selective
 from rmsuite.metrics.record import Metric, Need
+from rmsuite.tested import Answers, TestSet
 
 HALF: dict[str, Any] = {"tie_rule": "equal rewards count one half", "tie": "half"}
 ACCURACY: dict[str, Any] = {"low": 0.0, "high": 1.0, "chance": 0.5, "perfect": 1.0, "percent": True}

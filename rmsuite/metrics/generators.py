@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from rmsuite.data import Answers, TestSet
 from rmsuite.metrics.pairs import grouped
 from rmsuite.metrics.ranks import average_ranks
+from rmsuite.tested import Answers, TestSet
 
 EQUAL = 1e-12  # qualities that are nearer to each other differ by rounding
 

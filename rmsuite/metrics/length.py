@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from rmsuite.data import Answers, TestSet
 from rmsuite.errors import TaskError
 from rmsuite.metrics.pairs import grouped
+from rmsuite.tested import Answers, TestSet
 
 STRATA = np.array([0.1, 0.25, 0.5, 1.0])  # inner edges of |difference| / mean length
 SIDE = 10  # bins where the rejected response is longer, as many where the chosen is, and one for equal lengths

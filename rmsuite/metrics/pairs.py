@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rmsuite.data import Answers, TestSet
+from rmsuite.tested import Answers, TestSet
 
 MIN_CATEGORY_PROMPTS = 5
 BLOCK = 2**16  # comparisons at a time: what is known of them stays in a processor's cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rmsuite.data import Answers, TestSet
+from rmsuite.tested import Answers, TestSet
 
 CLIP = 1e-6
 EDGES = np.linspace(0.5, 1.0, 11)

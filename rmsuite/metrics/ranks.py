@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from rmsuite.data import Answers, TestSet
 from rmsuite.metrics.pairs import counts
+from rmsuite.tested import Answers, TestSet
 
 
 def average_ranks(values: np.ndarray) -> np.ndarray:

@@ -8,8 +8,8 @@ from typing import Literal
 
 import numpy as np
 
-from rmsuite.data import Answers, TestSet
 from rmsuite.statistics import ratio
+from rmsuite.tested import Answers, TestSet
 
 Direction = Literal["larger is better", "smaller is better", "nearer 0 is better", "not ranked"]
 Need = Literal["pairs", "gold", "categories", "lengths", "generators", "probability", "uncertainty", "attacks"]

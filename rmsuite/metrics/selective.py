@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from rmsuite.data import Answers, TestSet
 from rmsuite.metrics.ranks import average_ranks
+from rmsuite.tested import Answers, TestSet
 
 N_GROUPS = 20
 

@@ -9,7 +9,6 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from rmsuite import seeds
-from rmsuite.data import TestSet
 from rmsuite.errors import ResultsError
 from rmsuite.metrics import Metric, metric
 from rmsuite.reports import signatures
@@ -20,6 +19,7 @@ from rmsuite.results import CellRecord
 from rmsuite.statistics import N_DRAWS, Difference, Estimate, Sample, holm, p_value, permutation_p, resample
 from rmsuite.statistics.aggregates import RULES, aggregate
 from rmsuite.statistics.comparisons import detectable
+from rmsuite.tested import TestSet
 
 
 @dataclass(frozen=True)

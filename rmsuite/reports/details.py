@@ -9,10 +9,10 @@ from itertools import pairwise
 import numpy as np
 
 from rmsuite import seeds
-from rmsuite.data import Answers, TestSet
 from rmsuite.metrics import best_of_n, probability
 from rmsuite.metrics.catalogue import best_of
 from rmsuite.statistics import Estimate, Sample, resample
+from rmsuite.tested import Answers, TestSet
 
 
 @dataclass(frozen=True)

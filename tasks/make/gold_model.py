@@ -22,13 +22,14 @@ from threadpoolctl import threadpool_limits
 
 from rmsuite import PreferencePairs, plugins, seeds
 from rmsuite.annotators import annotator
-from rmsuite.data import Answers, Pool, test_set
+from rmsuite.data import Pool
 from rmsuite.metrics import metric
 from rmsuite.pairing import Drawing, LabelledPairs, labelled_pairs
 from rmsuite.pool_files import write_embeddings, write_folder
 from rmsuite.pools import load_pool
 from rmsuite.splits import part_of
 from rmsuite.statistics import Sample, resample
+from rmsuite.tested import Answers, test_set
 
 NAME = "gold-1"
 METHOD = "ensemble[base=bt-mlp[hidden=512],members=10]"

@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 import tomli_w
 
-from rmsuite.data import Answers, Pool, test_set
+from rmsuite.data import Pool
 from rmsuite.metrics import metric
 from rmsuite.pools import load_pool, read_card
 from rmsuite.splits import FRACTIONS, PARTS, part_of
+from rmsuite.tested import Answers, test_set
 
 FACTS = "facts.toml"
 POOLS = Path(__file__).resolve().parents[1] / "rmsuite_tasks" / "pools"

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from listed_pairs import LISTED, asked
 
-from rmsuite.data import Answers, TestSet
 from rmsuite.metrics import metric
+from rmsuite.tested import Answers, TestSet
 
 FULL = os.environ.get("RMSUITE_BENCH") == "full"
 N_PROMPTS, N_RESPONSES, N_GENERATORS = (2_000, 500, 20) if FULL else (20, 100, 20)
