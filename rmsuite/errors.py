@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class RmsuiteError(Exception):
@@ -121,3 +122,20 @@ def clash(kind: str, name: str, owners: Iterable[tuple[str, str]]) -> PluginErro
         got=" and ".join(f"plugin {plugin!r} ({origin})" for plugin, origin in owners),
         do=f"rename the {kind} in one of them, or uninstall one",
     )
+
+
+@contextmanager
+def on_behalf_of(who: str) -> Iterator[None]:
+    """Name in the errors of the block what it is done for, before what they are about.
+
+    Examples
+    --------
+    >>> with on_behalf_of("task mine@1"):
+    ...     raise TaskError(who="pool 'x'", expected="a folder", got="none", do="check the name")
+    Traceback (most recent call last):
+    rmsuite.errors.TaskError: task mine@1: pool 'x': expected a folder, got none. Do: check the name.
+    """
+    try:
+        yield
+    except RmsuiteError as error:
+        raise type(error)(who=f"{who}: {error.who}", expected=error.expected, got=error.got, do=error.do) from error

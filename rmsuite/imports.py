@@ -77,7 +77,7 @@ def pieces(folder: Path, axes: str = "auto") -> list[Piece]:
         If there is no known layout, or shapes do not agree.
     """
     sources = sorted(_sources(folder), key=lambda source: (source.test, source.path.name))
-    first, second = ("chosen", "rejected") if any(s.holds == "chosen" for s in sources) else ("embeddings", "rewards")
+    first, second = _kinds(folder, {source.holds for source in sources})
     pairs = list(_matched(folder, sources, first, second))
     return [_pair(*both) if first == "chosen" else _rewarded(*both, axes) for both in pairs]
 
@@ -97,6 +97,14 @@ def _sources(folder: Path) -> Iterator[Source]:
                 do = "save it anew"
                 raise InputError(who=str(path), expected="a safetensors file", got=str(error), do=do) from None
             yield from (Source(path, name, name, path.stem) for name in sorted(names) if name in KINDS.values())
+
+
+def _kinds(folder: Path, found: set[str]) -> tuple[str, str]:
+    pairs, rewarded = ("chosen", "rejected"), ("embeddings", "rewards")
+    if found.isdisjoint(pairs) or found.isdisjoint(rewarded):
+        return rewarded if found.isdisjoint(pairs) else pairs
+    expected, do = "pairs, or embeddings with rewards", "put them into folders of their own"
+    raise InputError(who=str(folder), expected=expected, got=f"both: {', '.join(sorted(found))}", do=do)
 
 
 def _matched(folder: Path, sources: Sequence[Source], first: str, second: str) -> Iterator[tuple[Source, Source]]:
@@ -144,10 +152,18 @@ def _rewarded(embeddings: Source, rewards: Source, axes: str) -> Piece:
     else:
         do = "give one reward for each vector"
         raise _wrong(rewards, f"rewards of shape ({first}, {second})", f"{given.shape}", do)
-    if values.dtype.kind not in "fiu" or not np.isfinite(values).all():
-        got = f"{np.count_nonzero(~np.isfinite(values))} others" if values.dtype.kind == "f" else str(values.dtype)
-        raise _wrong(rewards, "finite rewards", got, "leave prompts with missing rewards out")
-    return Piece((embeddings,), n_prompts, n_responses, by_response, values.astype(np.float32), embeddings.test)
+    return Piece((embeddings,), n_prompts, n_responses, by_response, _finite(rewards, values), embeddings.test)
+
+
+def _finite(source: Source, rewards: np.ndarray) -> np.ndarray:
+    if rewards.dtype.kind not in "fiu":
+        raise _wrong(source, "rewards as numbers", f"dtype {rewards.dtype}", "save them as float32")
+    with np.errstate(over="ignore"):
+        made = rewards.astype(np.float32)
+    if not np.isfinite(made).all():
+        expected, got = "rewards that are finite as float32", f"{np.count_nonzero(~np.isfinite(made))} others"
+        raise _wrong(source, expected, got, "leave prompts with missing rewards out")
+    return made
 
 
 def columns(found: Sequence[Piece], name: str) -> dict[str, np.ndarray]:

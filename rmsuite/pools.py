@@ -4,24 +4,44 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from rmsuite.arrays import row_slices
 from rmsuite.data import Pool, Votes
 from rmsuite.errors import TaskError
 from rmsuite.splits import PARTS
-from rmsuite.stacked import Stacked, open_stacked
+from rmsuite.stacked import Stacked, open_stacked, release
 
 FORMAT = 1
 POOL_CARD, EMBEDDINGS_CARD, GOLD_CARD = "pool.toml", "embeddings.toml", "gold.toml"
 COLUMNS = ("prompt_id", "category", "offsets", "response_id", "generator", "length")
 OPTIONAL_COLUMNS = ("gold", "human_pairs", "ratings", "split_id", "part")
 VOTE_COLUMNS = ("vote_response", "vote_rater", "vote_value")
-POOL_FIELDS = ("name", "format", "categories", "n_prompts", "n_responses", "sha256")
+POOL_FIELDS: Mapping[str, type] = {
+    "name": str,
+    "format": int,
+    "categories": list,
+    "n_prompts": int,
+    "n_responses": int,
+    "sha256": dict,
+}
+LISTS_OF_NAMES: Mapping[str, type] = {"generators": list, "attributes": list}  # that a pool's card may have
+FIELDS = {str: "text", int: "a whole number", list: "a list of texts", dict: "a table of texts"}
+BYTES, WHOLE, REAL = "S", "iu", "fiu"  # numpy's kinds
+KINDS: Mapping[str, str] = {
+    "reward": "f",
+    **dict.fromkeys(("prompt_id", "response_id", "split_id"), BYTES),
+    **dict.fromkeys(("category", "offsets", "generator", "part", "human_pairs", "vote_response", "vote_rater"), WHOLE),
+    **dict.fromkeys(("length", "gold", "ratings", "vote_value"), REAL),
+    "embeddings": "f",
+}
+ANY = 2**31  # how many there may be of what no card counts: numbers times rows stay within int64
+SAID = {BYTES: "bytes", WHOLE: "whole numbers", REAL: "real numbers", "f": "floating-point numbers"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,10 +124,11 @@ def load_embeddings(folder: Path, base_model: str, n_responses: int) -> Embeddin
     """
     home = folder / "embeddings" / base_model
     card = read_card(home / EMBEDDINGS_CARD)
-    _require(home / EMBEDDINGS_CARD, card, ("sha256",))
+    _require(home / EMBEDDINGS_CARD, card, {"sha256": dict})
     matrix = _matrix(home, card)
-    if matrix.ndim != 2 or len(matrix) != n_responses:
+    if matrix.ndim != 2 or len(matrix) != n_responses or not matrix.shape[1]:
         raise _wrong(home, f"({n_responses}, n_features), a row for each response of the pool", f"shape {matrix.shape}")
+    _check_finite(home, matrix)
     return EmbeddingSet(base_model, matrix, card, _digest(home / EMBEDDINGS_CARD))
 
 
@@ -121,11 +142,21 @@ def load_gold(folder: Path, model: str, n_responses: int) -> GoldRewards:
     """
     home = folder / "golds" / model
     card = read_card(home / GOLD_CARD)
-    _require(home / GOLD_CARD, card, ("sha256", "agreement"))
+    _require(home / GOLD_CARD, card, {"sha256": dict, "agreement": str})
     reward = _column(home, card, "reward")
     if reward.shape != (n_responses,) or not np.isfinite(reward).all():
         raise _wrong(home, f"({n_responses},) finite rewards, one for each response of the pool", f"{reward.shape}")
     return GoldRewards(model, reward, card, _digest(home / GOLD_CARD))
+
+
+def _check_finite(home: Path, matrix: np.ndarray | Stacked) -> None:
+    for part in row_slices(*matrix.shape):
+        with np.errstate(over="ignore"):  # what methods are given is float32
+            finite = np.isfinite(matrix[part].astype(np.float32, copy=False)).all(axis=1)
+        if not finite.all():
+            got = f"infinity or NaN in row {part.start + int(np.argmin(finite))}, counted from 0"
+            raise _wrong(home, "embeddings that are finite as float32", got)
+    release(matrix)
 
 
 def _matrix(home: Path, card: Mapping[str, Any]) -> np.ndarray | Stacked:
@@ -136,11 +167,20 @@ def _matrix(home: Path, card: Mapping[str, Any]) -> np.ndarray | Stacked:
     return open_stacked(home, card["blocks"])
 
 
-def _require(path: Path, card: Mapping[str, Any], names: Iterable[str]) -> None:
-    missing = [name for name in names if name not in card]
+def _require(path: Path, card: Mapping[str, Any], needed: Mapping[str, type]) -> None:
+    missing = [name for name in needed if name not in card]
     if missing:
-        expected = f"the fields {', '.join(names)}"
+        expected = f"the fields {', '.join(needed)}"
         raise TaskError(who=f"card {path}", expected=expected, got=f"none of {', '.join(missing)}", do="mend the card")
+    for name, kind in {**LISTS_OF_NAMES, **needed}.items():
+        if name in card and not _is_of(card[name], kind):
+            expected, got = f"{name} = {FIELDS[kind]}", repr(card[name])[:80]
+            raise TaskError(who=f"card {path}", expected=expected, got=got, do="mend the card")
+
+
+def _is_of(value: Any, kind: type) -> bool:
+    members = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return type(value) is kind and all(isinstance(one, str) for one in members)
 
 
 def _known_format(folder: Path, card: Mapping[str, Any]) -> None:
@@ -152,11 +192,15 @@ def _known_format(folder: Path, card: Mapping[str, Any]) -> None:
 def _column(folder: Path, card: Mapping[str, Any], name: str) -> np.ndarray:
     path = _intact(folder, card, f"{name}.npy")
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
+        column: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError) as error:
         raise TaskError(
             who=f"data file {path}", expected="a numpy array without pickle", got=str(error), do="save it with np.save"
         ) from None
+    if column.dtype.kind not in KINDS[name]:
+        expected, do = SAID[KINDS[name]], "rebuild it with its recipe"
+        raise TaskError(who=f"data file {path}", expected=expected, got=f"dtype {column.dtype}", do=do)
+    return column
 
 
 def _intact(folder: Path, card: Mapping[str, Any], name: str) -> Path:
@@ -175,7 +219,7 @@ def _digest(path: Path) -> str:
 
 
 def _check_pool(folder: Path, card: Mapping[str, Any], pool: Pool) -> None:
-    n_prompts, n_responses = len(pool.prompt_id), len(pool.response_id)
+    n_prompts, n_responses = pool.prompt_id.size, pool.response_id.size
     counts = {"n_prompts": n_prompts, "n_responses": n_responses}
     for key, count in counts.items():
         if card[key] != count:
@@ -186,8 +230,10 @@ def _check_pool(folder: Path, card: Mapping[str, Any], pool: Pool) -> None:
     _check_shapes(folder, pool)
     if len(np.unique(pool.prompt_id)) != n_prompts or len(np.unique(pool.response_id)) != n_responses:
         raise _wrong(folder, "distinct prompt ids and response ids", "an id that is there twice")
-    if np.max(pool.category) >= len(pool.categories):
-        raise _wrong(folder, f"categories 0 to {len(pool.categories) - 1}, as on the card", f"{np.max(pool.category)}")
+    _check_numbered(folder, "category", pool.category, len(pool.categories))
+    _check_numbered(folder, "generator", pool.generator, len(card.get("generators", ())) or ANY)
+    if not (np.isfinite(pool.length) & (pool.length >= 0)).all():
+        raise _wrong(folder, "finite lengths of at least 0", f"{np.min(pool.length)}")
     if pool.gold is not None and not np.isfinite(pool.gold).all():
         raise _wrong(folder, "finite gold rewards", f"{np.count_nonzero(~np.isfinite(pool.gold))} others")
     if pool.human_pairs is not None:
@@ -206,10 +252,14 @@ def _check_shapes(folder: Path, pool: Pool) -> None:
         column = getattr(pool, name)
         if column is not None and column.shape != (n,):
             raise _wrong(folder, f"column {name} of shape ({n},)", f"{column.shape}")
-    if pool.split_id is not None and pool.split_id.dtype.kind != "S":
-        raise _wrong(folder, "split_id of bytes, as prompt_id", f"{pool.split_id.dtype}")
     if pool.part is not None and not np.isin(pool.part, range(len(PARTS))).all():
         raise _wrong(folder, f"a column part of numbers from 0 to {len(PARTS) - 1}", "others")
+
+
+def _check_numbered(folder: Path, name: str, numbers: np.ndarray, n: int) -> None:
+    low, high = numbers.min(initial=0), numbers.max(initial=0)
+    if low < 0 or high >= n:
+        raise _wrong(folder, f"a column {name} of numbers from 0 to {n - 1}", f"{low} to {high}")
 
 
 def _check_human_pairs(folder: Path, pool: Pool, pairs: np.ndarray) -> None:
@@ -236,6 +286,7 @@ def _check_votes(folder: Path, n_responses: int, votes: Votes) -> None:
         raise _wrong(folder, "votes as three columns of one length", f"shapes {sorted(shapes)}")
     if ((votes.response < 0) | (votes.response >= n_responses)).any() or not np.isfinite(votes.value).all():
         raise _wrong(folder, f"finite votes on rows below {n_responses}", "others")
+    _check_numbered(folder, "vote_rater", votes.rater, ANY)
 
 
 def _wrong(folder: Path, expected: str, got: str) -> TaskError:

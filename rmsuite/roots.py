@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import tomli_w
@@ -14,15 +16,58 @@ from rmsuite.errors import InputError
 from rmsuite.method import NAME
 from rmsuite.pools import EMBEDDINGS_CARD, POOL_CARD, read_card
 
+LONGEST_NAME = 100  # characters: file names hold it beside other things, and end at 255
 PAIRS_PER_PROMPT = 20  # where gold rewards give more
 
 
 def checked_name(name: str) -> str:
     """Return a name for a task and its pool, or raise ``InputError``."""
-    if not NAME.fullmatch(name):
-        do = "give another --name"
-        raise InputError(who=f"name {name!r}", expected="lower-case letters, digits and hyphens", got=repr(name), do=do)
+    if not NAME.fullmatch(name) or len(name) > LONGEST_NAME:
+        expected = f"at most {LONGEST_NAME} lower-case letters, digits and hyphens"
+        got = repr(name[:LONGEST_NAME])
+        raise InputError(who=f"name {got}", expected=expected, got=got, do="give another name")
     return name
+
+
+def make_root(root: Path) -> None:
+    """Make the folder of a user's tasks, if it is not there.
+
+    Raises
+    ------
+    InputError
+        If it cannot be made or written to.
+    """
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=root):  # whether it can be written to, whatever its permissions say
+            pass
+    except OSError as error:
+        do = "give another --output"
+        raise InputError(who=f"folder {root}", expected="a folder to write to", got=str(error), do=do) from None
+
+
+def printable(text: str) -> str:
+    """Return a file's name as a card can hold it: a byte that is no UTF-8 becomes a question mark."""
+    return text.encode("utf-8", "replace").decode()
+
+
+@contextmanager
+def whole_or_nothing(root: Path, name: str, base_model: str) -> Iterator[None]:
+    """Take back what the block adds to a folder of tasks, if the block fails: a pool, its embeddings and task cards."""
+    cards = [root / "tasks" / f"{task}.toml" for task in (name, f"{name}-{base_model}")]
+    paths = [root / "pools" / name, root / "pools" / name / "embeddings" / base_model, *cards]
+    new = [path for path in paths if not path.exists()]
+    try:
+        yield
+    except BaseException:
+        for path in new:
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            path.unlink(missing_ok=True)
+        for folder in (root / "pools", root / "tasks"):
+            with suppress(OSError):  # there are others in it
+                folder.rmdir()
+        raise
 
 
 def place_pool(draft: Path, pool: Path) -> bool:

@@ -45,7 +45,7 @@ def open_array(path: Path, tensor: str = "") -> np.ndarray:
         known = f"a tensor named {tensor!r} of type {', '.join(SAFETENSORS)}"
         do = "save it as float16 or float32"
         raise TaskError(who=f"file {path}", expected=known, got=f"none ({error})", do=do) from None
-    except (ValueError, EOFError, OSError, TypeError) as error:
+    except (ValueError, EOFError, OSError, TypeError, OverflowError) as error:
         do = "save it with np.save, or as safetensors"
         raise TaskError(who=f"file {path}", expected="an array without pickle", got=str(error), do=do) from None
 
@@ -62,7 +62,10 @@ def safetensors_header(path: Path) -> tuple[dict[str, Any], int]:
         size = int.from_bytes(file.read(8), "little")
         if size > path.stat().st_size - 8:
             raise ValueError("it is cut off, or no safetensors file")
-        header = json.loads(file.read(size))
+        try:
+            header = json.loads(file.read(size))
+        except RecursionError:
+            raise ValueError("its header is nested too deep") from None
     if not isinstance(header, dict):
         raise ValueError("its header is no JSON object")
     return {name: entry for name, entry in header.items() if name != "__metadata__"}, 8 + size
@@ -83,7 +86,7 @@ def as_rows(array: np.ndarray, where: str) -> np.ndarray:
     return array.reshape(-1, array.shape[-1])
 
 
-def release(array: np.ndarray) -> None:
+def release(array: object) -> None:
     """Let go of the pages of a mapped file that were read: they stay in the system's cache, not in the process."""
     mapped = getattr(array, "_mmap", None)
     if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
@@ -163,11 +166,22 @@ def open_stacked(folder: Path, blocks: Sequence[dict[str, Any]]) -> Stacked:
     TaskError
         If the files are not what the card says.
     """
+    if not blocks or not all(map(_is_block, blocks if isinstance(blocks, list) else [None])):
+        expected, do = "blocks = tables with files, n_prompts, n_responses and by", "import them anew"
+        raise TaskError(who=f"embeddings {folder}", expected=expected, got=repr(blocks)[:80], do=do)
     stacked = Stacked(tuple(_block(folder, block) for block in blocks))
     if len({file.shape[1] for block in stacked.blocks for file in block.files}) != 1:
         do = "embed all of them with one base model"
         raise TaskError(who=f"embeddings {folder}", expected="files of one width", got="several", do=do)
     return stacked
+
+
+def _is_block(card: Any) -> bool:
+    if not isinstance(card, dict) or not isinstance(card.get("files"), list):
+        return False
+    named = card["files"] and all(isinstance(name, str) for name in card["files"])
+    sizes = [card.get(name) for name in ("n_prompts", "n_responses")]
+    return bool(named and all(type(n) is int and n > 0 for n in sizes) and card.get("by") in ("prompt", "response"))
 
 
 def _block(folder: Path, card: dict[str, Any]) -> Block:

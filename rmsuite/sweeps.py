@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rmsuite.errors import RmsuiteError, TaskError
+from rmsuite.errors import RmsuiteError, TaskError, on_behalf_of
 from rmsuite.method import parse, spell
 from rmsuite.tasks import Suite, Task, TaskBook
 
@@ -107,7 +107,8 @@ def studies(book: TaskBook, suite: Suite) -> list[Study]:
         expected, got = f"over = {len(suite.tasks)} texts, one a task ('' for none)", str(len(suite.over))
         raise TaskError(who=f"suite {suite.name!r}", expected=expected, got=got, do="mend the card")
     pairs = zip(suite.tasks, suite.over or [""] * len(suite.tasks), strict=True)
-    return [study(book, text, over) if over else _alone(book.task(text)) for text, over in pairs]
+    with on_behalf_of(f"suite {suite.name!r}"):
+        return [study(book, text, over) if over else _alone(book.task(text)) for text, over in pairs]
 
 
 def _alone(task: Task) -> Study:

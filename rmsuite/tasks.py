@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields, replace
+from dataclasses import MISSING, dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import numpy as np
 
 from rmsuite.annotators import BUILT_IN, AnnotatorBook, ConfiguredAnnotator
 from rmsuite.data import Pool
-from rmsuite.errors import TaskError, unknown_name
+from rmsuite.errors import TaskError, on_behalf_of, unknown_name
 from rmsuite.method import parse
 from rmsuite.pairing import Drawing
 from rmsuite.pools import EmbeddingSet, read_card
@@ -24,7 +24,7 @@ from rmsuite.variants import check_field, variant
 
 HEADLINE, ATTACKED = "pair-accuracy", "attack-win-rate"
 GENERATORS = {"split": "halves-by-name-1", "second": "second-half-by-name-1"}  # as signatures have them
-TYPES: Mapping[str, type[Any]] = {"str": str, "int": int, "tuple[str, ...]": list, "Path": Path}  # of a card's fields
+TYPES: Mapping[str, type[Any]] = {"str": str, "int": int, "tuple[str, ...]": list}  # of a card's fields
 
 
 @dataclass(frozen=True)
@@ -111,13 +111,16 @@ class Task:
         UnknownNameError
             If there is no such pool, base model or annotator.
         """
-        tested = load_source(self.root, self.pool, self.base_model, self.gold)
-        training = load_source(self.root, self.train_pool, self.base_model, self.gold) if self.train_pool else tested
-        probe = load_source(self.root, self.probe, self.base_model) if self.probe else None
-        for other in (training, probe):
-            if other:
-                _same_base_model(self.label, tested.embeddings, other.embeddings)
-        return LoadedTask(self, tested, training, self.annotators.annotator(self.annotator), probe)
+        with on_behalf_of(f"task {self.label}"):
+            tested = load_source(self.root, self.pool, self.base_model, self.gold)
+            other = self.train_pool
+            training = load_source(self.root, other, self.base_model, self.gold) if other else tested
+            probe = load_source(self.root, self.probe, self.base_model) if self.probe else None
+            judge = self.annotators.annotator(self.annotator)
+        for source in (training, probe):
+            if source:
+                _same_base_model(self.label, tested.embeddings, source.embeddings)
+        return LoadedTask(self, tested, training, judge, probe)
 
 
 def _same_base_model(task: str, one: EmbeddingSet, other: EmbeddingSet) -> None:
@@ -309,8 +312,7 @@ def read_book(roots: Iterable[Path], annotators: AnnotatorBook = BUILT_IN) -> Ta
     suites: dict[str, Suite] = {}
     for root in roots:
         for path in sorted((root / "tasks").glob("*.toml")):
-            task = _record(Task, {**read_card(path), "root": root}, path)
-            _add(tasks, replace(task, annotators=annotators), path)
+            _add(tasks, _record(Task, read_card(path), path, root=root, annotators=annotators), path)
         for path in sorted((root / "suites").glob("*.toml")):
             _add(suites, _record(Suite, read_card(path), path), path)
     _successors_exist(tasks)
@@ -325,8 +327,8 @@ def _successors_exist(tasks: Mapping[str, Task]) -> None:
             raise TaskError(who=who, expected=expected, got=repr(task.superseded_by), do="mend the card")
 
 
-def _record(kind: type, card: dict[str, Any], path: Path) -> Any:
-    known = [field for field in fields(kind) if field.name not in ("changes", "annotators")]
+def _record(kind: type, card: dict[str, Any], path: Path, **given: Any) -> Any:
+    known = [field for field in fields(kind) if field.name not in ("changes", *given)]
     needed = {field.name for field in known if field.default is MISSING}
     if not needed <= set(card) <= {field.name for field in known}:
         expected = f"the fields {', '.join(field.name for field in known if field.name in needed)}"
@@ -335,7 +337,7 @@ def _record(kind: type, card: dict[str, Any], path: Path) -> Any:
     for field in known:
         if field.name in card:
             check_field(f"card {path}", field.name, card[field.name], TYPES[str(field.type)])
-    return kind(**{key: _tuple(value) for key, value in card.items()})
+    return kind(**{key: _tuple(value) for key, value in card.items()}, **given)
 
 
 def _tuple(value: Any) -> Any:

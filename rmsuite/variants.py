@@ -32,7 +32,9 @@ CHANGEABLE = (
 )
 GIFTS = ("attributes", "ratings")
 CHOICES: Mapping[str, tuple[str, ...]] = {"pairing": PAIRINGS, "generators": ("all", "split", "second"), "gives": GIFTS}
-WORDS = {str: "text", int: "a whole number of at least 0", list: "a list"}
+WORDS = {str: "text", int: "a whole number of at least 0", list: "a list of texts"}
+FILLED = ("columns", "tasks")  # lists that may not be empty
+COUNTED = ("repetitions",)  # whole numbers that may not be 0
 
 
 def check_field(who: str, name: str, value: Any, kind: type[Any]) -> None:
@@ -43,13 +45,17 @@ def check_field(who: str, name: str, value: Any, kind: type[Any]) -> None:
     TaskError
         If it is of another kind, or not among the field's choices.
     """
-    expected = WORDS.get(kind, "a path")
+    expected = WORDS[kind]
     right = isinstance(value, kind) and (kind is not int or (type(value) is int and value >= 0))
+    right = right and (kind is not list or all(isinstance(one, str) for one in value))
     if name == "name":
         expected, right = "lower-case letters, digits and hyphens", right and bool(NAME.fullmatch(str(value)))
     if name in CHOICES:
         expected = f"{'some' if kind is list else 'one'} of {', '.join(CHOICES[name])}"
         right = right and set(value if kind is list else [value]) <= set(CHOICES[name])
+    if name in FILLED + COUNTED:
+        expected = "a list of at least one text" if name in FILLED else "a whole number of at least 1"
+        right = right and bool(value)
     if not right:
         do = "mend the card" if who.startswith("card") else "mend the brackets"
         raise TaskError(who=who, expected=f"{name} = {expected}", got=repr(value), do=do)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from plugin_files import write
 
 from rmsuite import cli, plugins
 
@@ -58,3 +60,12 @@ def walk() -> Iterator[tuple[str, argparse.ArgumentParser]]:
 def options(parser: argparse.ArgumentParser) -> set[str]:
     """Return the long names of a command's options, but for --help."""
     return {name for action in parser._actions for name in action.option_strings[-1:]} - {"--help"}
+
+
+def set_up(folder: Path, text: str, capture: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Toys:
+    """Go into a folder, write the plugin file ``toys.py`` of this text there, and let no other plugin be installed."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "path", [*sys.path])  # loading a plugin file adds its folder
+    found = Toys(folder, write(folder / "toys.py", text), capture)
+    found.install(monkeypatch)
+    return found

@@ -6,16 +6,16 @@ import csv
 import io
 import json
 import re
-import sys
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
-from command_line import Toys, options, walk
+from command_line import options, set_up, walk
 from plugin_files import source, write
 
 from rmsuite import checks, cli, harness
 from rmsuite.commands import show
+from rmsuite.options import KINDS
 from rmsuite.render import STYLES
 
 RUN = ("-m", "good", "-t", "toy-gold", "-r", "1", "-j", "1")
@@ -23,11 +23,7 @@ RUN = ("-m", "good", "-t", "toy-gold", "-r", "1", "-j", "1")
 
 @pytest.fixture
 def toys(tmp_path, toy_root, capfd, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    found = Toys(tmp_path, write(tmp_path / "toys.py", source("good", "better", root=toy_root)), capfd)
-    found.install(monkeypatch)
-    return found
+    return set_up(tmp_path, source("good", "better", root=toy_root), capfd, monkeypatch)
 
 
 @pytest.fixture
@@ -250,13 +246,13 @@ def test_plugins_shows_what_each_offers_and_where_it_comes_from(toys):
     assert toys("plugins").out == f"toys  ({toys.plugin})  good, better, toy-tasks\n"
 
 
-@pytest.mark.parametrize("kind", cli.KINDS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_list_names_things_that_info_describes(toys, kind):
     listed = toys("list", kind)
     assert (listed.code, listed.err) == (0, "")
     names = [line.split()[0] for line in listed.out.splitlines()]
     assert names
-    assert set(show.LISTS) == set(cli.KINDS)
+    assert set(show.LISTS) == set(KINDS)
     for name in names:
         described = toys("info", name)
         assert (described.code, described.err) == (0, ""), name

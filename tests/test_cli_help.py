@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from command_line import Toys, options, walk
+from command_line import options, set_up, walk
 from plugin_files import source, write
 from test_embed import lines as write_texts
 from test_fetch import write_listing
@@ -18,6 +18,7 @@ from test_imports import published
 
 import rmsuite
 from rmsuite import cli, commands
+from rmsuite.options import KINDS
 
 PACKAGE = Path(rmsuite.__file__).parent
 COMMANDS = dict(walk())
@@ -41,7 +42,7 @@ WORKING = {
         "--method good --task toy-gold --suite default --repetitions 1 --jobs 1 --output more --metric spearman",
     ],
     "check": ["good"],
-    "list": cli.KINDS,
+    "list": KINDS,
     "info": ["good", "toy-gold"],
     "plugins": ["", "-v", "--verbose"],
     "new": ["plugin mine --into there"],
@@ -81,11 +82,7 @@ BARE = {"new", "import", "merge", "diff-protocol", "coverage"}  # they need no p
 
 @pytest.fixture
 def toys(tmp_path, toy_root, capfd, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    found = Toys(tmp_path, write(tmp_path / "toys.py", source("good", root=toy_root)), capfd)
-    found.install(monkeypatch)
-    return found
+    return set_up(tmp_path, source("good", root=toy_root), capfd, monkeypatch)
 
 
 def helps():

@@ -5,14 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import re
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import Toys
-from plugin_files import source, write
+from command_line import set_up
+from plugin_files import source
 from scipy.special import ndtr, stdtrit
 
 from rmsuite.metrics import metric
@@ -232,16 +231,12 @@ RUN = ("-t", "toy-gold", "-r", "1", "-j", "1")
 @pytest.fixture
 def toys(tmp_path, toy_root, capfd, monkeypatch):
     """Methods whose rewards are a mixture of the right direction and another, by ``sign`` from 0 to 1."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [*sys.path])
     text = source("good", "other", root=toy_root).replace(
         "self.weights = self.sign * pairs.differences().mean(axis=0)",
         "self.weights = self.sign * pairs.differences().mean(axis=0) + [0, 3, 0, 0, 0, 0, 0, 0]\n"
         "        assert self.sign != 13, 'unlucky'",
     )
-    found = Toys(tmp_path, write(tmp_path / "toys.py", text), capfd)
-    found.install(monkeypatch)
-    return found
+    return set_up(tmp_path, text, capfd, monkeypatch)
 
 
 def test_the_command_prints_what_run_would_have_at_each_value(toys):

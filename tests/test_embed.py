@@ -174,6 +174,22 @@ def test_other_texts_under_an_old_name_are_refused_and_nothing_is_touched(mine):
     assert "lower-case letters" in mine("embed", "mine.jsonl", "--name", "No Name").err
 
 
+@pytest.mark.parametrize("output", ["a-file", "a-file/below"])
+def test_an_output_that_is_no_folder_is_refused(mine, output):
+    Path("a-file").write_text("kept")
+    answer = mine("embed", "mine.jsonl", "--output", output)
+    assert (answer.code, answer.err.count("expected a folder to write to")) == (2, 1), answer
+    assert Path("a-file").read_text() == "kept"
+
+
+def test_an_embedder_that_fails_at_once_leaves_no_shard_behind(mine):
+    """Whoever waits for a server starts it and tries again; there is nothing to go on with, and nothing to clean up."""
+    answer = mine("embed", "mine.jsonl", "--embedder", "slow[scale=nan]", "--output", "out")
+    assert (answer.code, answer.err.count("expected finite real numbers")) == (2, 1), answer
+    assert contents(Path("out")) == {}
+    assert not list(Path("out").glob(".embedding*"))
+
+
 def test_what_float16_cannot_hold_is_float32_and_the_card_says_so(mine):
     for scale, dtype in ((1.0, "float16"), (1000.0, "float32")):
         answer = mine("embed", "mine.jsonl", "--embedder", f"slow[scale={scale}]", "--output", dtype)

@@ -14,7 +14,7 @@ from plugin_files import source, write
 from rmsuite import imports, tasks
 from rmsuite.data import Pool
 from rmsuite.errors import InputError, TaskError
-from rmsuite.stacked import Block, Stacked, open_array
+from rmsuite.stacked import Block, Stacked, open_array, open_stacked
 
 RNG = np.random.default_rng(3)
 TRAIN = RNG.standard_normal((30, 4, 5)).astype(np.float16)
@@ -187,7 +187,31 @@ DAMAGE = {
     ),
     "a missing reward": (
         lambda f: np.save(f / "reward_gemma_train.npy", np.full((30, 4), np.nan)),
-        "finite rewards, got 120 others",
+        "finite as float32, got 120 others",
+    ),
+    "rewards beyond float32": (
+        lambda f: np.save(f / "reward_gemma_train.npy", np.full((30, 4), 1e300)),
+        "finite as float32, got 120 others",
+    ),
+    "rewards as texts": (lambda f: np.save(f / "reward_gemma_train.npy", np.full((30, 4), "x")), "got dtype <U1"),
+    "NaN in embeddings": (
+        lambda f: np.save(f / "embd_gemma_train.npy", np.where(np.arange(30)[:, None, None] == 3, np.nan, TRAIN)),
+        "infinity or NaN in row 12",
+    ),
+    "embeddings beyond float32": (
+        lambda f: np.save(f / "embd_gemma_train.npy", np.full(TRAIN.shape, 1e300)),
+        "infinity or NaN in row 0",
+    ),
+    "pairs beside rewards": (lambda f: np.save(f / "chosen.npy", TRAIN[0]), "both: chosen, embeddings, rewards"),
+    "too few prompts": (
+        lambda f: [
+            np.save(f / f"{what}_gemma_train.npy", a[:1]) for what, a in (("embd", TRAIN), ("reward", rewards(TRAIN)))
+        ],
+        "prompts in its",
+    ),
+    "a header without end": (
+        lambda f: (f / "x.safetensors").write_bytes((10**5).to_bytes(8, "little") + b"[" * 10**5),
+        "its header is nested too deep",
     ),
     "two axes": (lambda f: np.save(f / "embd_gemma_train.npy", TRAIN[0]), "shape (n_prompts, n_responses, n_features)"),
     "whole numbers": (lambda f: np.save(f / "embd_gemma_train.npy", TRAIN.astype(int)), "floating-point numbers"),
@@ -209,7 +233,41 @@ def test_a_source_that_is_none_is_refused_and_leaves_nothing_behind(mine, damage
     assert [path for path in Path().rglob("*") if path.parent.name == "rmsuite-tasks"] == []
 
 
-@pytest.mark.parametrize("damage", ["short", "type", "tensor", "offsets"])
+@pytest.mark.parametrize(
+    "wrong",
+    [5, [5], {"a": 1}, [], [{"files": []}], [{"files": ["a.npy"], "n_prompts": 1, "n_responses": True, "by": "x"}]],
+)
+def test_blocks_that_are_none_are_refused(tmp_path, wrong):
+    """A card may be edited by hand."""
+    with pytest.raises(TaskError, match="blocks = tables with files"):
+        open_stacked(tmp_path, wrong)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--output", "a-file"), ("--output", "a-file/below"), ("--name", "a" * 101), ("--base-model", "a" * 101)],
+    ids=["a file", "below a file", "long name", "long base model"],
+)
+def test_where_nothing_can_be_written_is_said_before_anything_is(mine, options):
+    published(Path("source"))
+    Path("a-file").write_text("kept")
+    answer = mine.bare("import", "source", *options)
+    assert (answer.code, answer.err.count("Do: ")) == (2, 1), answer
+    assert Path("a-file").read_text() == "kept"
+    assert not [path for path in Path().rglob("*") if path.name.startswith(".import")]
+
+
+@pytest.mark.parametrize("option", ["--licence", "--question"])
+def test_words_that_no_card_can_hold_are_refused(mine, option):
+    """A shell hands bytes that are no UTF-8 on as lone surrogates."""
+    published(Path("source"))
+    answer = mine.bare("import", "source", option, "\udcff")
+    assert answer.code == 2
+    assert "expected text in UTF-8" in answer.err
+    assert not Path("rmsuite-tasks").exists()
+
+
+@pytest.mark.parametrize("damage", ["short", "type", "tensor", "offsets", "before the file"])
 def test_a_damaged_safetensors_file_is_refused(tmp_path, damage):
     path = safetensors(tmp_path / "x.safetensors", embeddings=TRAIN)
     raw = path.read_bytes()
@@ -218,6 +276,7 @@ def test_a_damaged_safetensors_file_is_refused(tmp_path, damage):
         "type": raw.replace(b'"F16"', b'"I16"'),
         "tensor": raw.replace(b"embeddings", b"embeddingz"),
         "offsets": raw.replace(b"[0, 1200]", b"[0, 1300]"),
+        "before the file": raw.replace(b"[0, 1200]", b"[-1200, 0]"),
     }[damage]
     assert changed != raw
     path.write_bytes(changed)

@@ -188,6 +188,41 @@ def test_a_column_of_another_shape_is_refused(gold_pool, name, change):
     assert f"column {name} of shape" in refusal(load_pool, gold_pool, who=gold_pool)
 
 
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        *(("prompt_id", kind) for kind in ("U9", "i8")),
+        *((name, kind) for name in ("category", "generator", "offsets") for kind in ("f8", "c8", "S3", "M8[s]", "?")),
+        *((name, kind) for name in ("length", "gold") for kind in ("c8", "S3", "M8[s]", "?")),
+    ],
+)
+def test_a_column_of_another_type_is_refused_by_its_file(gold_pool, name, kind):
+    """A recipe's author is told which file is wrong, where numpy would fail far from it, or count on in silence."""
+    replace_column(gold_pool, name, np.zeros(len(column(gold_pool, name)), kind))
+    assert f"got dtype {np.dtype(kind)}" in refusal(load_pool, gold_pool, who=gold_pool / f"{name}.npy")
+
+
+@pytest.mark.parametrize(("name", "value"), [("category", -1), ("generator", -1), ("generator", 2**40), ("length", -1)])
+def test_a_number_that_counts_nothing_is_refused(gold_pool, name, value):
+    numbers = column(gold_pool, name).astype(np.int64)
+    numbers[3] = value
+    replace_column(gold_pool, name, numbers)
+    assert name in refusal(load_pool, gold_pool, who=gold_pool)
+
+
+def test_a_generator_that_the_card_does_not_name_is_refused(gold_pool):
+    np.save(gold_pool / "generator.npy", np.arange(len(column(gold_pool, "generator"))) % 3)
+    reseal(gold_pool, generators=["a", "b"])
+    assert "generator of numbers from 0 to 1" in refusal(load_pool, gold_pool, who=gold_pool)
+
+
+@pytest.mark.parametrize("field", ["name", "categories", "n_prompts", "sha256", "generators", "attributes"])
+@pytest.mark.parametrize("value", [True, 1.5, [1], {"a": 1}], ids=["bool", "float", "list", "table"])
+def test_a_field_of_the_card_of_another_kind_is_refused_by_its_name(gold_pool, field, value):
+    reseal(gold_pool, **{field: value})
+    assert f"expected {field} = " in refusal(load_pool, gold_pool, who=gold_pool / "pool.toml")
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_gold_that_is_not_finite_is_refused(gold_pool, value):
     gold = column(gold_pool, "gold")
@@ -198,7 +233,7 @@ def test_gold_that_is_not_finite_is_refused(gold_pool, value):
 
 def test_a_category_that_the_card_does_not_name_is_refused(gold_pool):
     reseal(gold_pool, categories=["a", "b"])
-    assert "categories 0 to 1" in refusal(load_pool, gold_pool, who=gold_pool)
+    assert "category of numbers from 0 to 1" in refusal(load_pool, gold_pool, who=gold_pool)
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ LAYERS = (
     {"hookspecs", "catalogue", "plugins", "checks", "harness", "executors"},
     {"reports", "render", "scaffold"},
     {"bundles", "citation"},
-    {"cli", "commands", "__main__", "rmsuite"},
+    {"cli", "options", "commands", "__main__", "rmsuite"},
 )
 SIBLINGS, MAY_MEET = 3, {("plugins", "hookspecs"), ("plugins", "catalogue")}
 REPORTS = {"reports", "render"}

@@ -6,13 +6,12 @@ from __future__ import annotations
 
 import csv
 import io
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import Toys
-from plugin_files import source, write
+from command_line import set_up
+from plugin_files import source
 from running import run as run_toys
 
 from rmsuite import signature
@@ -93,13 +92,16 @@ def test_a_suite_is_its_tasks_or_their_studies(book):
         studies(book, Suite("s", "", ("toy-gold", "toy-human"), 1, ("task.budget=1,2",)))
 
 
+@pytest.mark.parametrize("over", ["task.budget=1", "task.bugdet=1,2", "annotator.rate=0,0.1"])
+def test_what_is_wrong_in_a_suite_is_refused_with_the_name_of_the_suite(book, over):
+    """Nobody typed it: the message has to lead to the card."""
+    with pytest.raises(RmsuiteError, match="suite 'mine': "):
+        studies(book, Suite("mine", "", ("toy-gold",), 1, (over,)))
+
+
 @pytest.fixture
 def toys(tmp_path, toy_root, capfd, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    found = Toys(tmp_path, write(tmp_path / "toys.py", source("good", "other", root=toy_root)), capfd)
-    found.install(monkeypatch)
-    return found
+    return set_up(tmp_path, source("good", "other", root=toy_root), capfd, monkeypatch)
 
 
 RUN = ("-m", "good", "-m", "other[offset=2]", "-r", "2", "-j", "1")

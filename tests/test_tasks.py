@@ -76,12 +76,32 @@ def test_a_suite_card_without_a_field_is_refused(toy_root, field):
         ('name = "mine"', 'name = "my task"'),
         ('name = "mine"', 'name = "mine|yours"'),
         ('name = "mine"', "name = 3"),
+        ('columns = ["pair-accuracy"]', "columns = []"),
+        ('columns = ["pair-accuracy"]', "columns = [1]"),
     ],
 )
 def test_a_field_of_the_wrong_kind_is_refused_by_its_name(toy_root, old, new):
     assert old in GOOD
     message = refusal(toy_root, add(toy_root, GOOD.replace(old, new)))
     assert f"expected {old.partition(' = ')[0]} = " in message
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("tasks", "[]"), ("tasks", "[1]"), ("tasks", '"mine"'), ("repetitions", "0"), ("over", "[1]"), ("over", "[[]]")],
+)
+def test_a_field_of_a_suite_of_the_wrong_kind_is_refused_by_its_name(toy_root, field, value):
+    """An empty suite, or one of no repetitions, would print no table and call that success."""
+    kept = [line for line in SUITE.splitlines() if not line.startswith(f"{field} =")]
+    text = "\n".join([*kept, f"{field} = {value}"])
+    assert f"expected {field} = " in refusal(toy_root, add(toy_root, text, "suites"))
+
+
+@pytest.mark.parametrize("field", ["root", "changes"])
+def test_what_the_harness_fills_in_is_no_field_of_a_card(toy_root, field):
+    message = refusal(toy_root, add(toy_root, f'{GOOD}\n{field} = "x"\n'))
+    assert f"unknown ['{field}']" in message
+    assert f", {field}" not in message.partition("got")[0]
 
 
 def test_a_malformed_card_is_refused(toy_root):
@@ -124,6 +144,16 @@ def test_an_annotator_that_does_not_exist_is_refused_at_loading(toy_root, annota
     with pytest.raises((TaskError, UnknownNameError)) as error:
         read_book([toy_root]).task("mine").load()
     assert error.value.do
+    assert "task mine@" in error.value.who
+
+
+@pytest.mark.parametrize(("field", "value"), [("pool", "gold-pole"), ("base_model", "minilm"), ("train_pool", "none")])
+def test_a_pool_or_base_model_that_does_not_exist_is_refused_with_the_name_of_the_task(toy_root, field, value):
+    """In a suite of many tasks, the name of a pool alone does not say which card to mend."""
+    kept = [line for line in GOOD.splitlines() if not line.startswith(f"{field} =")]
+    add(toy_root, "\n".join([*kept, f'{field} = "{value}"']))
+    with pytest.raises(UnknownNameError, match=rf"task mine@\d+: \w+( \w+)? '{value}'"):
+        read_book([toy_root]).task("mine").load()
 
 
 def test_the_signature_names_every_ingredient(toy_root):

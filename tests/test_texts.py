@@ -107,6 +107,17 @@ WRONG = {
     "no prompt": ({"chosen": "a", "rejected": "b"}, "give the prompt in the field prompt"),
     "no shared turn": ({"chosen": [user("a")], "rejected": [user("b")]}, "give the prompt in the field prompt"),
     "mixed forms": ({"chosen": "a", "rejected": [assistant("b")]}, "responses of one form"),
+    "a model is a list": ({**PAIR, "model": []}, "model as text"),
+    "models are tables": ({**RATED, "models": [{}] * len(RATED["responses"])}, "models as text"),
+    "a reward beyond float32": ({**RATED, "rewards": [1e39] * len(RATED["responses"])}, "numbers within float32"),
+    "a reward beyond every float": (
+        {**RATED, "rewards": [10**400] * len(RATED["responses"])},
+        "numbers within float32",
+    ),
+    "an attribute without a name": (
+        {**RATED, "attributes": {"": [1] * len(RATED["responses"])}},
+        "an attribute as text",
+    ),
     "responses are a text": ({**RATED, "responses": "a"}, "responses as a list"),
     "no responses": ({**RATED, "responses": [], "rewards": []}, "an empty list"),
     "too few rewards": ({**RATED, "rewards": [1]}, "1 for 2 responses"),

@@ -5,13 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import Toys
-from plugin_files import source, write
+from command_line import set_up
+from plugin_files import source
 from test_variants import NAMES, add_columns
 
 from rmsuite import signature
@@ -29,15 +28,11 @@ SUITE = 'name = "shift"\nsummary = "s"\nrepetitions = 2\ntasks = {}\n'
 
 @pytest.fixture
 def toys(tmp_path, toy_root, capfd, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [*sys.path])
     (toy_root / "suites" / "shift.toml").write_text(SUITE.format([HERE, ELSEWHERE, "toy-human", BACK]))
     text = source("good", "other", root=toy_root).replace(
         "        return self\n", "        assert self.sign != 13, 'unlucky'\n        return self\n"
     )
-    found = Toys(tmp_path, write(tmp_path / "toys.py", text), capfd)
-    found.install(monkeypatch)
-    return found
+    return set_up(tmp_path, text, capfd, monkeypatch)
 
 
 def cells(out):

@@ -4,13 +4,12 @@ it, and so does everybody who stored a result of a plain task.
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import Toys
+from command_line import set_up
 from conftest import TASK, write_pool, write_root
 from plugin_files import source, write
 from running import settings
@@ -336,11 +335,7 @@ LABEL = "toy-gold@1[annotator=flip[rate=0.2],budget=60]"
 
 @pytest.fixture
 def toys(tmp_path, root, capfd, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    found = Toys(tmp_path, write(tmp_path / "toys.py", source("good", root=root)), capfd)
-    found.install(monkeypatch)
-    return found
+    return set_up(tmp_path, source("good", root=root), capfd, monkeypatch)
 
 
 def test_a_variant_goes_through_every_command_as_any_task_does(toys):

@@ -11,8 +11,8 @@ from scipy.special import expit
 from rmsuite import PreferencePairs
 from rmsuite_baselines.bt_mlp import BradleyTerryMLP
 from rmsuite_baselines.members import Members, Rule
-from rmsuite_baselines.networks import initial, rewards_of, train
-from rmsuite_baselines.parameters import whole, widths
+from rmsuite_baselines.networks import rewards_of, train
+from rmsuite_baselines.parameters import whole
 from rmsuite_baselines.scaling import Scaling
 
 
@@ -41,13 +41,6 @@ class BradleyTerryHeads(Members, BradleyTerryMLP):
     who: ClassVar[str] = "bt-heads"
 
     def __post_init__(self) -> None:
-        """Refuse parameters out of range.
-
-        Raises
-        ------
-        RmsuiteError
-            With the parameter's name.
-        """
         super().__post_init__()
         whole("heads", self.heads)
         Rule(self.rule, self.weight)
@@ -55,7 +48,7 @@ class BradleyTerryHeads(Members, BradleyTerryMLP):
     def fit(self, pairs: PreferencePairs, *, rng: np.random.Generator) -> Self:
         """Train trunk and heads until the validation loss, summed over heads, has stopped falling."""
         self.scaling = Scaling.of(pairs.embeddings)
-        self.layers = initial([pairs.n_features, *widths("hidden", self.hidden)], rng, self.heads)
+        self.layers = self._initial(pairs, rng, self.heads)
         (own,) = rng.spawn(1)
         weight = prompt_weights(pairs.prompt, self.heads, own)
         train(self.layers, pairs, self._standardised, self._loss(), self._schedule(), rng, self.dropout, weight)

@@ -54,13 +54,6 @@ class Decomposed:
     who: ClassVar[str] = "decomposed"
 
     def __post_init__(self) -> None:
-        """Refuse parameters out of range.
-
-        Raises
-        ------
-        RmsuiteError
-            With the parameter's name.
-        """
         number("temperature", self.temperature, 1e-6, 1e6)
 
     def fit(self, pairs: PreferencePairs, *, rng: np.random.Generator) -> Self:

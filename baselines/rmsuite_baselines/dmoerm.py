@@ -94,13 +94,6 @@ class DMoERM(BradleyTerry):
     who: ClassVar[str] = "dmoerm"
 
     def __post_init__(self) -> None:
-        """Refuse parameters out of range.
-
-        Raises
-        ------
-        RmsuiteError
-            With the parameter's name.
-        """
         choice("attributes", self.attributes, ("given", "directions"))
         choice("routing", self.routing, ("learned", "none"))
         choice("aggregator", self.aggregator, ("mlp", "mean"))

@@ -74,13 +74,6 @@ class Ensemble(Members):
     vary: str = "seed"
 
     def __post_init__(self) -> None:
-        """Refuse parameters out of range.
-
-        Raises
-        ------
-        RmsuiteError
-            With the parameter's name.
-        """
         text("base", self.base)
         whole("members", self.members)
         Rule(self.rule, self.weight)

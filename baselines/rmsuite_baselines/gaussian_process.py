@@ -89,13 +89,6 @@ class GaussianProcess(LaplaceReward):
     who: ClassVar[str] = "bt-gp"
 
     def __post_init__(self) -> None:
-        """Refuse parameters out of range.
-
-        Raises
-        ------
-        RmsuiteError
-            With the parameter's name.
-        """
         whole("n_frequencies", self.n_frequencies)
         for name in ("factors", "precisions"):
             setattr(self, name, numbers(name, getattr(self, name), 1e-8, 1e8))

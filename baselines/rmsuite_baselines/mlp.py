@@ -10,7 +10,7 @@ import numpy as np
 
 from rmsuite import PreferencePairs
 from rmsuite_baselines.losses import Loss
-from rmsuite_baselines.networks import Schedule, initial, rewards_of, stacked, train
+from rmsuite_baselines.networks import Layers, Schedule, initial, rewards_of, stacked, train
 from rmsuite_baselines.parameters import number, widths
 from rmsuite_baselines.scaling import Scaling, Standardised
 
@@ -40,13 +40,6 @@ class RewardMLP:
     who: ClassVar[str]
 
     def __post_init__(self) -> None:
-        """Refuse parameters out of range.
-
-        Raises
-        ------
-        RmsuiteError
-            With the parameter's name.
-        """
         widths("hidden", self.hidden)
         number("dropout", self.dropout, 0, 0.9)
         self._schedule()
@@ -61,10 +54,13 @@ class RewardMLP:
     def _standardised(self, pairs: PreferencePairs) -> Standardised:
         return self.scaling.lazily(pairs.embeddings, self.who)
 
+    def _initial(self, pairs: PreferencePairs, rng: np.random.Generator, n_heads: int = 1) -> Layers:
+        return initial([pairs.n_features, *widths("hidden", self.hidden)], rng, n_heads)
+
     def fit(self, pairs: PreferencePairs, *, rng: np.random.Generator) -> Self:
         """Train until the validation loss has stopped falling."""
         self.scaling = Scaling.of(pairs.embeddings)
-        self.layers = initial([pairs.n_features, *widths("hidden", self.hidden)], rng)
+        self.layers = self._initial(pairs, rng)
         train(self.layers, pairs, self._standardised, self._loss(), self._schedule(), rng, self.dropout)
         return self
 
@@ -80,8 +76,7 @@ def fit_together(models: Sequence[RewardMLP], pairs: PreferencePairs, rngs: Sequ
     What is gathered for one is gathered for all. One model is fitted as by its ``fit``.
     """
     first, scaling = models[0], Scaling.of(pairs.embeddings)
-    sizes = [pairs.n_features, *widths("hidden", first.hidden)]
-    layers = stacked([initial(sizes, rng) for rng in rngs])
+    layers = stacked([first._initial(pairs, rng) for rng in rngs])
     for model in models:
         model.scaling = scaling
     train(layers, pairs, first._standardised, first._loss(), first._schedule(), rngs[0], first.dropout)

@@ -1,4 +1,7 @@
-"""Parameters of the baselines are checked when a model is made: a typing error is not to look like a bad method."""
+"""Parameters of the baselines are checked when a model is made: a typing error is not to look like a bad method.
+
+So every ``__post_init__`` of a baseline raises ``RmsuiteError``, with the parameter's name, where one is out of range.
+"""
 
 from __future__ import annotations
 

@@ -59,13 +59,6 @@ class Regression:
     who: ClassVar[str] = "regression"
 
     def __post_init__(self) -> None:
-        """Refuse parameters out of range.
-
-        Raises
-        ------
-        RmsuiteError
-            With the parameter's name.
-        """
         choice("head", self.head, ("ridge", "mlp"))
         self.penalties = numbers("penalties", self.penalties, 1e-8, 1e8)
         for name in self.negative if isinstance(self.negative, tuple | list) else [None]:

@@ -9,8 +9,8 @@ import numpy as np
 
 from rmsuite import PreferencePairs
 from rmsuite_baselines.bt_mlp import BradleyTerryMLP
-from rmsuite_baselines.networks import Layers, initial, train
-from rmsuite_baselines.parameters import number, whole, widths
+from rmsuite_baselines.networks import Layers, train
+from rmsuite_baselines.parameters import number, whole
 from rmsuite_baselines.scaling import Scaling
 
 
@@ -39,13 +39,6 @@ class WeightAveraged(BradleyTerryMLP):
     who: ClassVar[str] = "warm"
 
     def __post_init__(self) -> None:
-        """Refuse parameters out of range.
-
-        Raises
-        ------
-        RmsuiteError
-            With the parameter's name.
-        """
         super().__post_init__()
         whole("members", self.members)
         number("spread", self.spread, 1, 100)
@@ -58,7 +51,7 @@ class WeightAveraged(BradleyTerryMLP):
 
     def _members(self, pairs: PreferencePairs, rng: np.random.Generator) -> list[Layers]:
         self.scaling = Scaling.of(pairs.embeddings)
-        start = initial([pairs.n_features, *widths("hidden", self.hidden)], rng)
+        start = self._initial(pairs, rng)
         members = [[layer.copy() for layer in start] for _ in range(self.members)]
         for layers, rate, own in zip(members, self._rates(), rng.spawn(self.members), strict=True):
             schedule = replace(self._schedule(), learning_rate=rate)

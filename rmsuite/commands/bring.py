@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from rmsuite import imports, roots
 from rmsuite.commands.embed import named_after, tell_of_task
+from rmsuite.errors import on_behalf_of
 from rmsuite.imports import Piece
 from rmsuite.pool_files import sha256, write_folder
 from rmsuite.pools import EMBEDDINGS_CARD, FORMAT, POOL_CARD
@@ -31,21 +32,27 @@ def bring(options: Namespace) -> int:
     for piece in found:
         print(f"{piece.sources[0].path.name}: {piece.n_prompts:,} prompts × {piece.n_responses:,} responses", end="")
         print(", test part" if piece.test else "")
-    options.output.mkdir(parents=True, exist_ok=True)
+    roots.make_root(options.output)
     draft = Path(mkdtemp(prefix=f".import-{name}-", dir=options.output))
     try:
         _write(draft, found, name, base_model, options)
-        home = options.output / "pools" / name
-        if not roots.place_pool(draft, home):
-            kept = Path("embeddings") / base_model
-            roots.place_embeddings(draft / kept, home / kept)
+        with roots.whole_or_nothing(options.output, name, base_model):
+            _place(draft, found, name, base_model, options)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    question = options.question or f"Which response of {options.source.resolve().name} is better?"
+    return 0
+
+
+def _place(draft: Path, found: Sequence[Piece], name: str, base_model: str, options: Namespace) -> None:
+    home, kept = options.output / "pools" / name, Path("embeddings") / base_model
+    if not roots.place_pool(draft, home):
+        roots.place_embeddings(draft / kept, home / kept)
+    question = options.question or f"Which response of {roots.printable(options.source.resolve().name)} is better?"
     sizes = [piece.n_responses for piece in found]
     card = roots.task_card(name, base_model, question, sizes, found[0].rewards is not None)
-    tell_of_task(options.output, roots.write_task(options.output, name, card))
-    return 0
+    task = roots.write_task(options.output, name, card)
+    with on_behalf_of(f"import of {options.source}"):
+        tell_of_task(options.output, task)
 
 
 def _write(draft: Path, found: Sequence[Piece], name: str, base_model: str, options: Namespace) -> None:
@@ -88,7 +95,7 @@ def _pool_card(name: str, columns: dict[str, np.ndarray], options: Namespace) ->
     return {
         "name": name,
         "format": FORMAT,
-        "source": options.source.resolve().name,
+        "source": roots.printable(options.source.resolve().name),
         "licence": options.licence or "none stated",
         "redistribution": "the user's affair",
         "label_source": "the rewards of the source" if gold else "the pairs of the source",

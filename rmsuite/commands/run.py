@@ -42,8 +42,7 @@ def run_cells(catalogue: Catalogue, options: Namespace, chosen: Sequence[harness
     """
     book = shared.book(catalogue)
     suite = book.suite(options.suite)
-    named = [book.task(name) for name in options.task or ()]
-    tasks = list({task.label: task for task in named}.values()) or tasks_of(studies(book, suite))
+    tasks = asked(book, options)
     _warn_of_superseded(tasks)
     loaded = [task.load() for task in tasks]
     repetitions = options.repetitions or suite.repetitions
@@ -52,6 +51,12 @@ def run_cells(catalogue: Catalogue, options: Namespace, chosen: Sequence[harness
     n_cells = len(loaded) * repetitions * (len(chosen) + len(CONTROLS))
     with _progress(n_cells, options.output) as advance:
         return harness.run(loaded, chosen, repetitions, options.seed, workers, options.output, on_cell=advance)
+
+
+def asked(book: TaskBook, options: Namespace) -> list[Task]:
+    """Return the tasks that the options name, or those of their suite, each once."""
+    named = [book.task(text) for text in options.task or ()]
+    return list({task.label: task for task in named}.values()) or tasks_of(studies(book, book.suite(options.suite)))
 
 
 def conclude(home: Path, records: Sequence[CellRecord]) -> int:

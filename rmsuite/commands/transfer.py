@@ -22,7 +22,7 @@ def show_transfer(options: Namespace) -> int:
         metric(name)  # a misspelt one is refused before anything is run
     catalogue = shared.catalogue(options)
     book = shared.book(catalogue)
-    tested = parts([book.task(text) for text in options.task or book.suite(options.suite).tasks])
+    tested = parts(run.asked(book, options))
     entrants = run.entrants(catalogue, options.method)
     records = run.run_cells(catalogue, options, entrants)
     found = transfer(records, tested, [entrant.configured.label for entrant in entrants], metrics)
@@ -31,7 +31,7 @@ def show_transfer(options: Namespace) -> int:
 
 
 def parts(tasks: Sequence[Task]) -> list[Tested]:
-    """Return the test parts of some tasks, each with the tasks that share it by what they train on.
+    """Return the test parts of some distinct tasks, each with the tasks that share it by what they train on.
 
     Raises
     ------
@@ -39,7 +39,7 @@ def parts(tasks: Sequence[Task]) -> list[Tested]:
         If a part has no task that trains in-domain, or two that train on one source.
     """
     groups: dict[tuple[str, bool], list[Task]] = {}
-    for task in {task.label: task for task in tasks}.values():
+    for task in tasks:
         groups.setdefault((task.plain_label, task.generators != "all"), []).append(task)
     return [_part(group) for group in groups.values()]
 

@@ -68,6 +68,7 @@ def build(order: Order, embedder: ConfiguredEmbedder, bar: Bar, tell: Callable[[
     pool, model = lay_out(read.examples, str(order.source)), embedder.make()
     card = _checked_card(model.card(), embedder.label)
     key = request(pool.texts, embedder.label, card)
+    roots.make_root(order.root)
     work = order.root / f".embedding-{order.name}-{key[:16]}"
     folder, home = order.root / "pools" / order.name, f"embeddings/{card['base_model']}"
     if not _is_there(folder / home, key):
@@ -81,7 +82,7 @@ def build(order: Order, embedder: ConfiguredEmbedder, bar: Bar, tell: Callable[[
         tell("these embeddings are there already")
     _place(work / "draft", folder, home, _pool_card(order, pool, read), pool)
     sizes = np.diff(pool.columns["offsets"]).tolist()
-    question = order.question or f"Which response to a prompt of {order.source.name} is better?"
+    question = order.question or f"Which response to a prompt of {roots.printable(order.source.name)} is better?"
     fields = roots.task_card(order.name, str(card["base_model"]), question, sizes, "gold" in pool.columns)
     task = roots.write_task(order.root, order.name, fields)
     shutil.rmtree(work, ignore_errors=True)
@@ -125,7 +126,7 @@ def _pool_card(order: Order, pool: TextPool, read: Examples) -> dict[str, Any]:
     card = {
         "name": order.name,
         "format": FORMAT,
-        "source": order.source.name,
+        "source": roots.printable(order.source.name),
         "licence": order.licence,
         "redistribution": "ids, labels, statistics and embeddings only",
         "label_source": "the file's rewards" if gold else "the file's pairs",

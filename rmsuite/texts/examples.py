@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
 from rmsuite.errors import InputError
 from rmsuite.texts.dialogues import said, split_off
 from rmsuite.texts.files import Row
@@ -15,6 +17,7 @@ from rmsuite.texts.files import Row
 READ = {"prompt", "chosen", "rejected", "responses", "rewards", "ratings", "attributes", "category", "id"}
 WRITERS = {"model", "generator", "models", "generators", "chosen_model", "rejected_model"}
 FORMS = "prompt, chosen, rejected; chosen, rejected; or prompt, responses, rewards"
+LARGEST = float(np.finfo(np.float32).max)  # pools hold float32
 EQUAL = "rows whose chosen equals rejected"
 NO_PROMPT = "rows with an empty prompt"
 EMPTY = "empty responses"
@@ -123,7 +126,11 @@ def _rated(where: str, fields: dict[str, Any], prompt: Any, category: str) -> Ex
     if not isinstance(attributes, dict):
         do = "write attributes as names with a list of numbers each"
         raise InputError(who=where, expected="attributes by name", got=repr(attributes)[:80], do=do)
-    rated = {key: _numbers(where, key, values, len(given)) for key, values in attributes.items() if values is not None}
+    rated = {
+        _name(where, "an attribute", key): _numbers(where, key, values, len(given))
+        for key, values in attributes.items()
+        if values is not None
+    }
     writers = _writers(where, fields, len(given))
     made = (
         Response(response, writer, reward, {k: x for k, values in rated.items() if (x := values[i]) is not None})
@@ -145,9 +152,9 @@ def _numbers(where: str, name: str, value: Any, n: int) -> list[float | None]:
         got, do = f"{len(values)} for {n} responses", f"give one of {name} for each response, null where it is missing"
         raise InputError(who=where, expected=f"as many {name} as responses", got=got, do=do)
     wrong = [x for x in values if not (x is None or (isinstance(x, int | float) and not isinstance(x, bool)))]
-    wrong += [x for x in values if isinstance(x, float) and math.isinf(x)]
+    wrong += [x for x in values if isinstance(x, int | float) and abs(x) > LARGEST]
     if wrong:
-        do = f"write finite numbers in {name}, null where one is missing"
+        do = f"write numbers within float32 in {name}, null where one is missing"
         raise InputError(who=where, expected=f"numbers in {name}", got=repr(wrong[0])[:80], do=do)
     return [None if x is None or math.isnan(x) else float(x) for x in values]
 
@@ -161,7 +168,7 @@ def _name(where: str, name: str, value: Any) -> str:
 def _pair_writers(where: str, fields: dict[str, Any]) -> tuple[str, str]:
     both = fields.get("generator", fields.get("model", ""))
     given = (fields.get(f"{side}_model", both) for side in ("chosen", "rejected"))
-    first, second = (_name(where, "model", one) if one else "" for one in given)
+    first, second = (_writer(where, "model", one) for one in given)
     return first, second
 
 
@@ -172,4 +179,8 @@ def _writers(where: str, fields: dict[str, Any], n: int) -> list[str]:
     if len(values) != n:
         got, do = f"{len(values)} for {n} responses", f"give one of {name} for each response, or one text"
         raise InputError(who=where, expected=f"as many {name} as responses", got=got, do=do)
-    return [_name(where, name, one) if one else "" for one in values]
+    return [_writer(where, name, one) for one in values]
+
+
+def _writer(where: str, name: str, value: Any) -> str:
+    return "" if value in ("", None) else _name(where, name, value)

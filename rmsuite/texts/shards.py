@@ -47,7 +47,6 @@ class Shards:
         EmbedderError
             If the embedder returns something else than a row of finite numbers for each text.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
         width = next((block.shape[1] for block in map(_read, self.paths) if block is not None), None)
         for number in bar(range(len(self.paths))):
             path = self.paths[number]
@@ -95,6 +94,7 @@ def _read(path: Path) -> np.ndarray | None:
 
 
 def _write(path: Path, rows: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(f".{os.getpid()}.part")
     with part.open("wb") as file:
         np.save(file, rows, allow_pickle=False)
