@@ -369,3 +369,18 @@ def test_which_side_is_first_says_nothing_to_any_annotator(text):
         assert abs(counts[0] - counts[1]) <= 6 * math.sqrt(60_000 / 2)
     if text in ("flip", "bradley-terry", "crowd", "majority", "perfect"):
         assert np.mean((one == FIRST) == (margin > 0)) > 0.6
+
+
+@pytest.mark.parametrize("text", ["majority[k=99999999999]", "crowd[raters=1001]", "majority[k=0]"])
+def test_counts_that_only_fill_the_memory_are_refused(text):
+    with pytest.raises(TaskError, match="a whole number from 1 to 1,000"):
+        annotator(text)
+
+
+def test_annotators_within_annotators_end_somewhere():
+    def nested(depth: int) -> str:
+        return "majority[of=" * depth + "flip[rate=0.1]" + "]" * depth
+
+    assert annotator(nested(5)).label.count("majority") == 5
+    with pytest.raises(TaskError, match="at most 6 annotators within one another, got 401"):
+        annotator(nested(400))

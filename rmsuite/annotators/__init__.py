@@ -17,6 +17,7 @@ from rmsuite.annotators.plugged import Annotator, Plugged
 from rmsuite.errors import TaskError, clash, unknown_name
 from rmsuite.method import parse
 
+DEPTH = 6  # of annotators built over one another
 __all__ = [
     "ABSTAINED",
     "ANNOTATORS",
@@ -58,6 +59,9 @@ class AnnotatorBook:
         ContractError
             If a plugin's breaks what it promises.
         """
+        if str(text).count("[") > DEPTH:
+            who, expected = f"annotator {str(text)[:40]!r}...", f"at most {DEPTH} annotators within one another"
+            raise TaskError(who=who, expected=expected, got=f"{str(text).count('[')}", do="compose fewer")
         name, parameters = parse(str(text))
         if name in COMPOSED:
             return self._composed(name, text, parameters)

@@ -11,6 +11,7 @@ import numpy as np
 from rmsuite.data import Votes
 from rmsuite.errors import TaskError
 
+MOST = 1_000  # raters, or judgements of a pair: more change nothing but the memory that they take
 FIRST, SECOND, TIE, ABSTAINED = 1, -1, 0, 2  # answers, as int8
 
 
@@ -100,14 +101,14 @@ def share(who: str, name: str, value: Any) -> float:
 
 
 def whole(who: str, name: str, value: Any) -> int:
-    """Return a count of at least 1, or refuse it.
+    """Return a count of 1 to ``MOST``, or refuse it.
 
     Raises
     ------
     TaskError
         If it is none.
     """
-    if type(value) is not int or value < 1:
-        expected = f"{name} = a whole number of at least 1"
+    if type(value) is not int or not 1 <= value <= MOST:
+        expected = f"{name} = a whole number from 1 to {MOST:,}"
         raise TaskError(who=f"annotator {who}", expected=expected, got=repr(value), do=f"change {name}")
     return value
