@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rmsuite.book import Suite, TaskBook
 from rmsuite.errors import RmsuiteError, TaskError, on_behalf_of
 from rmsuite.method import parse, spell
-from rmsuite.tasks import Suite, Task, TaskBook
+from rmsuite.tasks import Task
 
 OF_TASK, OF_ANNOTATOR = "task.", "annotator."
 

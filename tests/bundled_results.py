@@ -13,10 +13,10 @@ from typing import Any
 
 from conftest import write_root
 
-from rmsuite import harness, plugins, results, tasks
+from rmsuite import harness, plugins, results
+from rmsuite.book import TaskBook, read_book
 from rmsuite.executors import Local
 from rmsuite.results import CellRecord
-from rmsuite.tasks import TaskBook
 
 PLUGIN = '''
 import numpy as np
@@ -101,7 +101,7 @@ class Bundle:
 
     @property
     def book(self) -> TaskBook:
-        return tasks.read_book([self.root])
+        return read_book([self.root])
 
     @property
     def catalogue(self) -> plugins.Catalogue:

@@ -9,10 +9,11 @@ from contextlib import redirect_stdout
 from pathlib import Path
 
 from rmsuite import cli, plugins, results
+from rmsuite.book import read_book
 from rmsuite.commands import shared
 from rmsuite.render import render
 from rmsuite.reports.tables import report
-from rmsuite.tasks import Task, read_book
+from rmsuite.tasks import Task
 
 ROOT = Path(__file__).resolve().parents[1]
 STORED = ROOT / "baselines" / "rmsuite_baselines" / "results"

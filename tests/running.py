@@ -10,7 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rmsuite import harness, plugins, tasks
+from rmsuite import harness, plugins
+from rmsuite.book import read_book
 from rmsuite.executors import Local
 from rmsuite.harness import Entrant, Setting
 from rmsuite.results import CellRecord
@@ -22,7 +23,7 @@ Cells = dict[tuple[str, str, int], CellRecord]
 
 def loaded(root: Path, *names: str) -> list[LoadedTask]:
     """Load tasks by name."""
-    book = tasks.read_book([root])
+    book = read_book([root])
     return [book.task(name).load() for name in names]
 
 

@@ -12,12 +12,12 @@ from running import loaded, run, same_arrays, settings
 from test_metrics import one_prompt
 
 from rmsuite import results, signature
+from rmsuite.book import read_book
 from rmsuite.bundles.verify import verify
 from rmsuite.errors import TaskError, UnknownNameError
 from rmsuite.metrics import metric
 from rmsuite.pool_files import write_embeddings, write_folder
 from rmsuite.pools import load_pool
-from rmsuite.tasks import read_book
 from rmsuite.tested import Answers, Planted
 
 WINS = metric("attack-win-rate")

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 import rmsuite_tasks
+from rmsuite.book import read_book
 from rmsuite.errors import TaskError
 from rmsuite.pools import load_embeddings, load_pool, read_card
 from rmsuite.splits import FRACTIONS, part_of
 from rmsuite.sweeps import studies, tasks_of
-from rmsuite.tasks import read_book
 
 pytest.importorskip("pandas")
 base_model_list = pytest.importorskip("base_model_list")

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from rmsuite import plugins, results
+from rmsuite.book import read_book
 from rmsuite.controls import CONTROLS
 from rmsuite.executors import Local
 from rmsuite.harness import Entrant, run
-from rmsuite.tasks import read_book
 
 TASKS = ("alpaca-eval", "hh-rlhf")
 

@@ -14,12 +14,12 @@ import signal_lines
 
 import rmsuite_tasks
 from rmsuite import cli, results
+from rmsuite.book import read_book
 from rmsuite.harness import Setting
 from rmsuite.pools import load_embeddings, load_pool, read_card
 from rmsuite.reports.tables import report
 from rmsuite.splits import FRACTIONS, part_of
 from rmsuite.sweeps import studies, tasks_of
-from rmsuite.tasks import read_book
 
 ROOT = Path(rmsuite_tasks.__file__).parent
 POOLS = ("alpaca-eval", "alpaca-eval-probe", "hh-rlhf", "math", "mqm", "mt-bench", "safety", "summaries", "truthfulqa")

@@ -16,13 +16,13 @@ from command_line import Toys
 from running import same_arrays
 
 from rmsuite import harness, results
+from rmsuite.book import TaskBook
 from rmsuite.bundles import export, levels
 from rmsuite.bundles.merge import merge
 from rmsuite.bundles.score import score
 from rmsuite.errors import ResultsError, UnknownNameError
 from rmsuite.metrics import METRICS
 from rmsuite.results import CellRecord
-from rmsuite.tasks import TaskBook
 
 NUMBERED = {"noisy", "careful[scale=2.0]", "constant", *CONTROLS}
 

@@ -14,7 +14,8 @@ from command_line import Toys
 
 import rmsuite
 import rmsuite_baselines
-from rmsuite import citation, results, tasks
+from rmsuite import citation, results
+from rmsuite.book import read_book
 from rmsuite.citation import as_text, bibliography, cite, misc
 from rmsuite.metrics import METRICS
 from rmsuite.reports.tables import report
@@ -242,7 +243,7 @@ def test_every_paper_that_the_baselines_name_has_an_entry():
 
 def test_every_bundled_pool_and_base_model_of_a_task_has_an_entry():
     data = bibliography([TASKS / "references.bib"])
-    for task in tasks.read_book([TASKS, TASKS.parent / "more"]).tasks.values():
+    for task in read_book([TASKS, TASKS.parent / "more"]).tasks.values():
         models = {path.name for path in (task.pool_folder / "embeddings").iterdir()}
         golds = {path.name for path in (task.pool_folder / "golds").glob("*")}
         assert {task.pool, task.probe, task.gold, *models, *golds} - {""} <= set(data), task.name

@@ -16,7 +16,8 @@ import pytest
 from command_line import Toys
 from plugin_files import source, write
 
-from rmsuite import plugins, tasks
+from rmsuite import plugins
+from rmsuite.book import read_book
 from rmsuite.errors import EmbedderError
 from rmsuite.texts.shards import SHARD, Shards, request
 
@@ -194,7 +195,7 @@ def test_what_float16_cannot_hold_is_float32_and_the_card_says_so(mine):
     for scale, dtype in ((1.0, "float16"), (1000.0, "float32")):
         answer = mine("embed", "mine.jsonl", "--embedder", f"slow[scale={scale}]", "--output", dtype)
         assert answer.code == 0, answer
-        task = tasks.read_book([Path(dtype)]).task("mine").load()
+        task = read_book([Path(dtype)]).task("mine").load()
         assert task.embeddings.matrix.dtype == dtype
         assert task.embeddings.card["dtype"] == dtype
         assert ("why_float32" in task.embeddings.card) == (dtype == "float32")
@@ -203,7 +204,7 @@ def test_what_float16_cannot_hold_is_float32_and_the_card_says_so(mine):
 
 def test_rows_of_the_embeddings_are_those_of_the_pool(mine):
     mine("embed", "mine.jsonl", "--embedder", "slow")
-    task = tasks.read_book([Path("rmsuite-tasks")]).task("mine").load()
+    task = read_book([Path("rmsuite-tasks")]).task("mine").load()
     np.testing.assert_array_equal(task.embeddings.matrix[:, 1], task.pool.length)
 
 
@@ -311,7 +312,7 @@ def test_bad_input_is_an_error_without_traceback_and_leaves_nothing_behind(mine)
 def test_few_prompts_are_split_by_rank_and_the_signature_says_so(mine):
     lines(Path("mine.jsonl"), 4)
     answer = mine("embed", "mine.jsonl", "--output", "out")
-    task = tasks.read_book([Path("out")]).task("mine").load()
+    task = read_book([Path("out")]).task("mine").load()
     if task.pool.part is not None:
         assert "left a part empty" in answer.err
         assert task.signature()["split"] == "stated(2/1/1)"

@@ -11,7 +11,8 @@ import pytest
 from command_line import Toys
 from plugin_files import source, write
 
-from rmsuite import imports, tasks
+from rmsuite import imports
+from rmsuite.book import read_book
 from rmsuite.data import Pool
 from rmsuite.errors import InputError, TaskError
 from rmsuite.stacked import Block, Stacked, open_array, open_stacked
@@ -57,7 +58,7 @@ def mine(tmp_path, capfd, monkeypatch):
 
 
 def loaded(folder: Path = Path("rmsuite-tasks"), name: str = "mine"):
-    return tasks.read_book([folder]).task(name).load()
+    return read_book([folder]).task(name).load()
 
 
 def by_prompt(task, pool: Pool) -> dict[tuple[int, int], tuple[float, ...]]:

@@ -18,12 +18,12 @@ from running import same_arrays, settings
 import rmsuite
 from rmsuite import harness, plugins, results, signature
 from rmsuite.annotators import ABSTAINED, ANNOTATORS, BUILT_IN, FIRST, SECOND, TIE, Offered, sides
+from rmsuite.book import read_book
 from rmsuite.bundles.verify import verify
 from rmsuite.data import Votes
 from rmsuite.errors import ContractError, PluginError, ResultsError, TaskError, UnknownNameError
 from rmsuite.reports.tables import report
 from rmsuite.sweeps import study
-from rmsuite.tasks import read_book
 
 PLUGIN = """
 import numpy as np

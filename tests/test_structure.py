@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 import rmsuite
-from rmsuite import plugins, tasks
+from rmsuite import plugins
+from rmsuite.book import read_book
 
 PACKAGE = Path(rmsuite.__file__).parent
 ROOT = PACKAGE.parent
@@ -46,6 +47,7 @@ LAYERS = (
         "pool_files",
         "sources",
         "tasks",
+        "book",
         "variants",
         "sweeps",
         "results",
@@ -270,7 +272,7 @@ def bundled() -> set[str]:
     catalogue = plugins.load()
     mine = {"rmsuite-baselines", "rmsuite-tasks"}
     methods = {m.name for plugin in catalogue.plugins if plugin.name in mine for m in plugin.methods}
-    return methods | set(tasks.read_book([ROOT / "tasks" / "rmsuite_tasks"]).tasks)
+    return methods | set(read_book([ROOT / "tasks" / "rmsuite_tasks"]).tasks)
 
 
 def test_the_core_knows_no_method_and_no_task_by_name():

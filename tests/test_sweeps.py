@@ -15,12 +15,12 @@ from plugin_files import source
 from running import run as run_toys
 
 from rmsuite import signature
+from rmsuite.book import Suite, read_book
 from rmsuite.errors import RmsuiteError, TaskError
 from rmsuite.reports.curves import curves, lined_up, sweep_of_task
 from rmsuite.reports.tables import report
 from rmsuite.results import read_all
 from rmsuite.sweeps import is_of_task, read_over, studies, study, tasks_of
-from rmsuite.tasks import Suite, read_book
 
 RATES = (0.0, 0.2, 0.5)
 OVER = "annotator.rate=0.5,0,0.2"

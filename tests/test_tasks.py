@@ -10,10 +10,11 @@ import tomli_w
 from conftest import SUITE, TASK, write_root
 from running import loaded
 
+from rmsuite.book import read_book
 from rmsuite.errors import TaskError, UnknownNameError
 from rmsuite.pool_files import sha256
 from rmsuite.pools import read_card
-from rmsuite.tasks import LoadedTask, read_book
+from rmsuite.tasks import LoadedTask
 
 GOOD = TASK.format(name="mine", pool="gold-pool", annotator="perfect", pairs=4, columns='"pair-accuracy"')
 

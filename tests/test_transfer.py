@@ -14,12 +14,12 @@ from plugin_files import source
 from test_variants import NAMES, add_columns
 
 from rmsuite import signature
+from rmsuite.book import read_book
 from rmsuite.bundles.protocol import lines as signatures_in
 from rmsuite.commands.transfer import parts
 from rmsuite.errors import RmsuiteError
 from rmsuite.reports.tables import report
 from rmsuite.results import read_all
-from rmsuite.tasks import read_book
 
 HERE, ELSEWHERE = "toy-gold", "toy-gold[annotator=human,train_pool=human-pool]"
 BACK = "toy-human[annotator=perfect,pairs_per_prompt=4,train_pool=gold-pool]"

@@ -15,12 +15,12 @@ from plugin_files import source, write
 from running import settings
 
 from rmsuite import harness, plugins, results, signature
+from rmsuite.book import read_book
 from rmsuite.bundles import protocol
 from rmsuite.errors import NotApplicable, RmsuiteError, TaskError, UnknownNameError
 from rmsuite.pool_files import write_folder
 from rmsuite.pools import read_card
 from rmsuite.splits import generators_in_second_half
-from rmsuite.tasks import read_book
 
 NAMES = ["ann", "bob", "cleo", "dan"]  # generators; the halves have two each
 SECOND = np.flatnonzero(generators_in_second_half(NAMES))

@@ -15,12 +15,12 @@ from bundled_results import CONTROLS, METHODS, Bundle, make, one_digit, seal
 from command_line import Toys
 from threadpoolctl import threadpool_limits
 
-from rmsuite import harness, results, signature, tasks
+from rmsuite import harness, results, signature
+from rmsuite.book import TaskBook, read_book
 from rmsuite.bundles import levels
 from rmsuite.bundles.rerun import rerun
 from rmsuite.bundles.verify import verify
 from rmsuite.errors import ResultsError
-from rmsuite.tasks import TaskBook
 from rmsuite.tested import Answers
 
 STORED = Path(__file__).parent.parent / "baselines" / "rmsuite_baselines" / "results"
@@ -363,11 +363,11 @@ def test_other_gold_is_found_even_where_the_pools_card_was_changed_with_it(bundl
     changed = np.load(gold)
     changed[0] += 1
     np.save(gold, changed)
-    outcome = verify(bundle.home, tasks.read_book([root]))
+    outcome = verify(bundle.home, read_book([root]))
     assert {f.where.split("/")[0] for f in outcome.findings} == {"toy-gold@1"}, "a pool that differs from its card"
     card = gold.with_name("pool.toml")
     card.write_text(card.read_text().replace(before, hashlib.sha256(gold.read_bytes()).hexdigest()))
-    outcome = verify(bundle.home, tasks.read_book([root]))
+    outcome = verify(bundle.home, read_book([root]))
     assert {f.where.split("/")[0] for f in outcome.findings} == {"toy-gold@1"}
     assert any("signature part pool:" in f.expected for f in outcome.findings)
 
@@ -482,7 +482,7 @@ def test_a_folder_without_cells_is_a_mistake(toys, tmp_path):
 def test_the_stored_results_are_whole():
     root = STORED.parent.parent.parent / "tasks" / "rmsuite_tasks"
     with threadpool_limits(limits=1):  # as the command has it: threads decide the order of sums
-        outcome = verify(STORED, tasks.read_book([root]), rounding=True)  # on whatever processor
+        outcome = verify(STORED, read_book([root]), rounding=True)  # on whatever processor
     assert [str(finding) for finding in outcome.findings] == []
     assert outcome.without_numbers == ()
     level = levels.of([levels.read(STORED)])

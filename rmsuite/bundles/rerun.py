@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from rmsuite import results, seeds
+from rmsuite.book import TaskBook
 from rmsuite.bundles.verify import Finding, Progress, Settings, Verification, silent, unequal
 from rmsuite.errors import RmsuiteError
 from rmsuite.harness import Entrant, Executor, Job, method_cell
 from rmsuite.plugins import Catalogue
 from rmsuite.reports.records import RERUN, SELF, UNVERIFIED
 from rmsuite.results import CellRecord
-from rmsuite.tasks import TaskBook
 
 
 def rerun(

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from rmsuite import harness, results, signature
+from rmsuite.book import TaskBook
 from rmsuite.bundles.verify import Progress, answers, seed_of, silent
 from rmsuite.errors import ResultsError
 from rmsuite.results import CellRecord
-from rmsuite.tasks import LoadedTask, TaskBook
+from rmsuite.tasks import LoadedTask
 
 
 @dataclass(frozen=True)

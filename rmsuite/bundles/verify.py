@@ -19,13 +19,14 @@ import numpy as np
 
 from rmsuite import results, signature
 from rmsuite.arrays import as_probability, as_rewards, as_uncertainty
+from rmsuite.book import TaskBook
 from rmsuite.controls import CONTROLS
 from rmsuite.errors import ResultsError, RmsuiteError
 from rmsuite.harness import Setting, control_cells, measured, notes, signature_line
 from rmsuite.reports.records import RERUN, SELF, UNVERIFIED
 from rmsuite.reports.records import Verification as Level
 from rmsuite.results import CellRecord
-from rmsuite.tasks import LoadedTask, TaskBook
+from rmsuite.tasks import LoadedTask
 from rmsuite.tested import Answers, TestSet
 from rmsuite.worker import Phase
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Iterable
 
+from rmsuite.book import TaskBook
 from rmsuite.commands import run, shared
 from rmsuite.errors import RmsuiteError
 from rmsuite.method import configure, parse
@@ -16,7 +17,6 @@ from rmsuite.plugins import Catalogue
 from rmsuite.render.curves import render_curves
 from rmsuite.reports.curves import CurveTable, Sweep, curves, lined_up, sweep_of_task
 from rmsuite.sweeps import Study, is_of_task, read_over, studies, study, tasks_of
-from rmsuite.tasks import TaskBook
 
 
 def show_curves(options: Namespace) -> int:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from rmsuite.book import read_book
 from rmsuite.commands import shared
 from rmsuite.splits import PARTS
-from rmsuite.tasks import read_book
 from rmsuite.texts.build import Built, Order, build
 
 

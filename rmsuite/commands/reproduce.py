@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from tabulate import tabulate
 
 from rmsuite import harness, signature
+from rmsuite.book import TaskBook
 from rmsuite.commands import shared
 from rmsuite.commands.run import entrants, executor
 from rmsuite.errors import ResultsError
@@ -20,7 +21,7 @@ from rmsuite.render import render
 from rmsuite.render.cells import GAP
 from rmsuite.render.published import PublishedRow, PublishedTable, read_published
 from rmsuite.reports.tables import report
-from rmsuite.tasks import LoadedTask, TaskBook
+from rmsuite.tasks import LoadedTask
 
 
 def show_reproduction(options: Namespace) -> int:

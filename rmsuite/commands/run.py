@@ -13,6 +13,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from rmsuite import harness, plugins, results, signature
+from rmsuite.book import TaskBook
 from rmsuite.commands import shared
 from rmsuite.commands.table import print_report
 from rmsuite.controls import CONTROLS
@@ -21,7 +22,7 @@ from rmsuite.executors import Local
 from rmsuite.plugins import Catalogue
 from rmsuite.results import CellRecord
 from rmsuite.sweeps import studies, tasks_of
-from rmsuite.tasks import LoadedTask, Task, TaskBook
+from rmsuite.tasks import LoadedTask, Task
 
 
 def run(options: Namespace) -> int:

@@ -8,13 +8,12 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from rmsuite import plugins, results, signature
-from rmsuite import tasks as cards
+from rmsuite.book import TaskBook, read_book
 from rmsuite.bundles import levels
 from rmsuite.errors import unknown_name
 from rmsuite.plugins import Catalogue
 from rmsuite.reports.records import Verification
 from rmsuite.results import CellRecord
-from rmsuite.tasks import TaskBook
 
 TASKS_VARIABLE = "RMSUITE_TASKS"  # folders of tasks, separated as those of PATH are
 
@@ -32,7 +31,7 @@ def folders(options: Namespace) -> list[Path]:
 
 def book(found: Catalogue) -> TaskBook:
     """Return the cards of all plugins."""
-    return cards.read_book(found.paths("rmsuite_tasks"), found.annotators)
+    return read_book(found.paths("rmsuite_tasks"), found.annotators)
 
 
 def stored(found: Catalogue, tasks: set[str]) -> list[CellRecord]:

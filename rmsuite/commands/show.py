@@ -13,6 +13,7 @@ from tabulate import tabulate
 
 from rmsuite import plugins, signature
 from rmsuite.annotators import ANNOTATORS, Annotator
+from rmsuite.book import TaskBook
 from rmsuite.commands import shared
 from rmsuite.controls import CONTROLS
 from rmsuite.embedders import Embedder
@@ -20,7 +21,6 @@ from rmsuite.errors import unknown_name
 from rmsuite.method import Method
 from rmsuite.metrics import METRICS
 from rmsuite.plugins import Catalogue
-from rmsuite.tasks import TaskBook
 
 
 def show_list(options: Namespace) -> int:

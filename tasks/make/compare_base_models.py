@@ -17,9 +17,10 @@ import shards
 from base_model_list import BASE_MODELS
 
 from rmsuite import plugins, seeds
+from rmsuite.book import read_book
 from rmsuite.harness import Setting, measured
 from rmsuite.statistics.bootstrap import Sample, resampled
-from rmsuite.tasks import LoadedTask, Task, read_book
+from rmsuite.tasks import LoadedTask, Task
 from rmsuite.tested import Answers
 
 MORE = Path(__file__).resolve().parents[1] / "more"

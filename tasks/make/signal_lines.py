@@ -14,10 +14,10 @@ from typing import Any
 import pool_facts
 
 from rmsuite import results
+from rmsuite.book import read_book
 from rmsuite.reports.records import Row, Table
 from rmsuite.reports.tables import report
 from rmsuite.statistics.estimate import Estimate
-from rmsuite.tasks import read_book
 
 METHODS = ("bt-linear", "bt-mlp")
 HEADLINE = "pair-accuracy"
