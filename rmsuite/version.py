@@ -1,3 +1,3 @@
 """The version, in the one place that the build reads too."""
 
-__version__ = "0.4.0"
+__version__ = "0.5.0"
