@@ -64,7 +64,7 @@ PAIR_METRICS = (
         name="generator-bias",
         summary="pair accuracy where the generator that is better on other prompts wrote the chosen response, minus "
         "that where the worse one did: 1 = the reward follows who wrote, 0 = it is as right either way; says nothing "
-        "of how accurate it is",
+        "of how accurate it is; noise that knows no generator errs more where gold is close, and can give more than 0",
         per_prompt=generators.by_generator_order,
         reduce=generators.accuracy_gap,
         low=-1.0,

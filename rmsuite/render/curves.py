@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from rmsuite.render import markdown, text
 from rmsuite.render.cells import TOWARDS, Cell, Grid, cell, finite, plain
 from rmsuite.render.comma_separated import guarded
-from rmsuite.render.footer import few_prompts, interval_line
+from rmsuite.render.footer import THESE_FITS, few_prompts, interval_line
 from rmsuite.reports.curves import AreaDifference, Curve, CurveTable
 from rmsuite.statistics import Estimate
 from rmsuite.statistics.comparisons import FAMILY_LEVEL
@@ -117,7 +117,7 @@ def _legend(table: CurveTable, bold: bool) -> list[str]:
     )
     letters = (
         "Areas that share a letter are not separable (paired by prompt, all pairs of methods, Holm-corrected, family "
-        f"error {FAMILY_LEVEL:g})."
+        f"error {FAMILY_LEVEL:g}); {THESE_FITS}."
     )
     standing = any(curve.standing for curve in table.curves)
     best = ["Bold: not separable from the best."] if bold and standing else []

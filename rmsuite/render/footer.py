@@ -11,6 +11,7 @@ from rmsuite.statistics import Estimate, Variance
 from rmsuite.statistics.comparisons import FAMILY_LEVEL
 
 FEW_PROMPTS = 10
+THESE_FITS = "letters speak of these fits, not of fits anew"
 RANDOM_DIRECTIONS = (
     "shuffled-labels is one random direction a repetition: its interval, letters and sd speak of those drawn, "
     "not of chance."
@@ -37,7 +38,7 @@ def _legend(table: Table, bold: bool) -> list[str]:
     said = [
         "Rows in parentheses are controls." if any(row.kind == "control" for row in table.rows) else "",
         "Rows that share a letter are not separable (paired by prompt, all pairs of rows but the oracle, "
-        f"Holm-corrected, family error {FAMILY_LEVEL:g}); letters speak of these fits, not of fits anew."
+        f"Holm-corrected, family error {FAMILY_LEVEL:g}); {THESE_FITS}."
         if standing
         else "",
         BOLD if standing and bold else "",

@@ -60,8 +60,8 @@ def _footer(matrix: TransferMatrix) -> list[str]:
     unit = " in %" if matrix.metric.percent else ""
     lines = [
         f"Values of {matrix.metric.name}{unit} ({matrix.metric.direction}). Gap: minus the same method trained "
-        f"in-domain, on the same test prompts, paired by prompt. *: p < {FAMILY_LEVEL:g}, Holm-corrected over all "
-        "gaps of the matrix.",
+        "in-domain, on the same test prompts, paired by prompt; trainings differ in number and labels of pairs too. "
+        f"*: p < {FAMILY_LEVEL:g}, Holm-corrected over all gaps of the matrix.",
         *([f"{interval_line(found, 'test prompts')}.", *few_prompts(found)] if found else ["No method has a number."]),
         *(f"Note: {c.method}, {c.trained} to {c.tested}: {c.note}." for c in matrix.cells if c.note),
     ]
