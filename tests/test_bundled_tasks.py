@@ -16,10 +16,12 @@ import rmsuite_tasks
 from rmsuite import cli, results
 from rmsuite.book import read_book
 from rmsuite.harness import Setting
-from rmsuite.pools import load_embeddings, load_pool, read_card
+from rmsuite.metrics import metric
+from rmsuite.pools import load_embeddings, load_gold, load_pool, read_card
 from rmsuite.reports.tables import report
 from rmsuite.splits import FRACTIONS, part_of
 from rmsuite.sweeps import studies, tasks_of
+from rmsuite.tested import Answers, test_set
 
 ROOT = Path(rmsuite_tasks.__file__).parent
 POOLS = ("alpaca-eval", "alpaca-eval-probe", "hh-rlhf", "math", "mqm", "mt-bench", "safety", "summaries", "truthfulqa")
@@ -318,3 +320,18 @@ def test_gold_of_summaries_is_the_standardised_mean_of_its_ratings_where_there_a
             np.testing.assert_allclose(np.nanmean(pool.ratings[mine], axis=1), back, atol=1e-4)
     missing = {name: np.isnan(pool.ratings[source == name]).all(axis=0).tolist() for name in ("summeval", "newsroom")}
     assert missing == {"summeval": [False, False, False, True, False], "newsroom": [False, True, False, False, False]}
+
+
+def test_the_agreement_of_gold_reward_models_is_that_of_their_stored_rewards(pools):
+    homes = sorted(ROOT.glob("pools/*/golds/*"))
+    assert [home.name for home in homes] == ["gold-1", "gold-2"]
+    for home in homes:
+        pool = pools[home.parents[1].name]
+        stored = load_gold(home.parents[1], home.name, len(pool.response_id))
+        test = test_set(pool, np.flatnonzero(pool_facts.parts(pool) == "test"))
+        found = metric("pair-accuracy").value(test, Answers(stored.reward[test.rows].astype(float)))
+        value, low, high = stored.card["held_out"][pool.name]["pair_accuracy"]
+        assert found == pytest.approx(value, abs=6e-5)
+        assert low < value < high
+        assert f"{100 * value:.1f} %" in stored.summary
+        assert len(stored.card["base_models"]) >= 4
