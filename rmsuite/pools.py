@@ -51,12 +51,6 @@ class EmbeddingSet:
     base_model: str
     matrix: np.ndarray | Stacked
     card: Mapping[str, Any]
-    digest: str
-
-    @property
-    def signed(self) -> str:
-        """Name and digest, as signatures have them."""
-        return f"{self.base_model}#{self.digest[:12]}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,17 +60,16 @@ class GoldRewards:
     model: str
     reward: np.ndarray
     card: Mapping[str, Any]
-    digest: str
-
-    @property
-    def signed(self) -> str:
-        """Name and digest, as signatures have them."""
-        return f"{self.model}#{self.digest[:12]}"
 
     @property
     def summary(self) -> str:
         """The model and how far it agrees with held-out labels, as its card says."""
         return f"{self.model}, {self.card['agreement']}"
+
+
+def sign(name: str, card: Path) -> str:
+    """Return a name with the start of the sha256 of its card, which holds those of its files, as signatures have it."""
+    return f"{name}#{_digest(card)[:12]}"
 
 
 def read_card(path: Path) -> dict[str, Any]:
@@ -129,7 +122,7 @@ def load_embeddings(folder: Path, base_model: str, n_responses: int) -> Embeddin
     if matrix.ndim != 2 or len(matrix) != n_responses or not matrix.shape[1]:
         raise _wrong(home, f"({n_responses}, n_features), a row for each response of the pool", f"shape {matrix.shape}")
     _check_finite(home, matrix)
-    return EmbeddingSet(base_model, matrix, card, _digest(home / EMBEDDINGS_CARD))
+    return EmbeddingSet(base_model, matrix, card)
 
 
 def load_gold(folder: Path, model: str, n_responses: int) -> GoldRewards:
@@ -146,7 +139,7 @@ def load_gold(folder: Path, model: str, n_responses: int) -> GoldRewards:
     reward = _column(home, card, "reward")
     if reward.shape != (n_responses,) or not np.isfinite(reward).all():
         raise _wrong(home, f"({n_responses},) finite rewards, one for each response of the pool", f"{reward.shape}")
-    return GoldRewards(model, reward, card, _digest(home / GOLD_CARD))
+    return GoldRewards(model, reward, card)
 
 
 def _check_finite(home: Path, matrix: np.ndarray | Stacked) -> None:

@@ -12,19 +12,29 @@ import numpy as np
 
 from rmsuite.data import Pool
 from rmsuite.errors import TaskError, unknown_name
-from rmsuite.pools import EmbeddingSet, GoldRewards, load_embeddings, load_gold, load_pool, read_card
+from rmsuite.pools import (
+    EMBEDDINGS_CARD,
+    GOLD_CARD,
+    POOL_CARD,
+    EmbeddingSet,
+    GoldRewards,
+    load_embeddings,
+    load_gold,
+    load_pool,
+    read_card,
+    sign,
+)
 from rmsuite.splits import FRACTIONS, PARTS, generators_in_second_half, part_of
 
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """A pool in memory, its digest and its card, and one of its embedding sets (mapped).
+    """A pool in memory, its card, and one of its embedding sets (mapped).
 
     With a gold reward model, the pool's gold is that model's, and its human pairs are left out.
     """
 
     pool: Pool
-    pool_digest: str
     pool_card: Mapping[str, Any]
     embeddings: EmbeddingSet
     gold: GoldRewards | None = None
@@ -35,14 +45,6 @@ class Source:
         if self.pool.part is not None:
             return np.array(PARTS)[self.pool.part]
         return part_of(self.pool.prompt_id if self.pool.split_id is None else self.pool.split_id)
-
-    @property
-    def split(self) -> str:
-        """What decides the parts, as the signature has it."""
-        if self.pool.part is not None:
-            return f"stated({'/'.join(str(np.count_nonzero(self.part == part)) for part in PARTS)})"
-        unit = "prompt" if self.pool.split_id is None else "group"
-        return f"{unit}-hash-1({'/'.join(f'{FRACTIONS[part]:g}' for part in PARTS)})"
 
     def in_second_half(self, task: str) -> np.ndarray:
         """Return which responses, ``(n_responses,)``, are by a generator of the second half.
@@ -62,6 +64,38 @@ class Source:
         return second
 
 
+@dataclass(frozen=True)
+class Signed:
+    """What signatures say of a source; from its cards alone, so that no array is read but that of a stated split."""
+
+    pool: str
+    embeddings: str
+    split: str
+    gold: str
+
+
+def signed(root: Path, name: str, base_model: str, gold: str = "") -> Signed:
+    """Return what signatures say of a pool, one of its embedding sets and a gold; raises as ``load_source``."""
+    folder = _home(root, name, base_model, gold)
+    card = read_card(folder / POOL_CARD)
+    sets, golds = folder / "embeddings" / base_model, folder / "golds" / gold
+    return Signed(
+        pool=sign(str(card.get("name")), folder / POOL_CARD),
+        embeddings=sign(base_model, sets / EMBEDDINGS_CARD),
+        split=_split(folder, card),
+        gold=sign(gold, golds / GOLD_CARD) if gold else "",
+    )
+
+
+def _split(folder: Path, card: Mapping[str, Any]) -> str:
+    columns = card.get("sha256", {})
+    if "part.npy" in columns:
+        part = np.load(folder / "part.npy", allow_pickle=False)
+        return f"stated({'/'.join(str(np.count_nonzero(part == number)) for number in range(len(PARTS)))})"
+    unit = "group" if "split_id.npy" in columns else "prompt"
+    return f"{unit}-hash-1({'/'.join(f'{FRACTIONS[part]:g}' for part in PARTS)})"
+
+
 def load_source(root: Path, name: str, base_model: str, gold: str = "") -> Source:
     """Read and verify the pool of that name in a folder of pools, one of its embedding sets and, if asked, a gold.
 
@@ -72,18 +106,23 @@ def load_source(root: Path, name: str, base_model: str, gold: str = "") -> Sourc
     UnknownNameError
         If there is no such pool, base model or gold reward model.
     """
-    folder = root / "pools" / name
-    _known("pool", name, root / "pools", "pool.toml")
-    _known("base model", base_model, folder / "embeddings", "embeddings.toml")
-    pool, digest = load_pool(folder)
+    folder = _home(root, name, base_model, gold)
+    pool = load_pool(folder)[0]
     embeddings = load_embeddings(folder, base_model, len(pool.response_id))
-    card = read_card(folder / "pool.toml")
+    card = read_card(folder / POOL_CARD)
     if not gold:
-        return Source(pool, digest, card, embeddings)
-    _known("gold reward model", gold, folder / "golds", "gold.toml")
+        return Source(pool, card, embeddings)
     rewards = load_gold(folder, gold, len(pool.response_id))
-    judged = replace(pool, gold=rewards.reward, human_pairs=None, votes=None)
-    return Source(judged, digest, card, embeddings, rewards)
+    return Source(replace(pool, gold=rewards.reward, human_pairs=None, votes=None), card, embeddings, rewards)
+
+
+def _home(root: Path, name: str, base_model: str, gold: str) -> Path:
+    folder = root / "pools" / name
+    _known("pool", name, root / "pools", POOL_CARD)
+    _known("base model", base_model, folder / "embeddings", EMBEDDINGS_CARD)
+    if gold:
+        _known("gold reward model", gold, folder / "golds", GOLD_CARD)
+    return folder
 
 
 def _known(kind: str, name: str, home: Path, card: str) -> None:

@@ -16,7 +16,7 @@ from rmsuite.data import Pool
 from rmsuite.errors import TaskError, on_behalf_of
 from rmsuite.pairing import Drawing
 from rmsuite.pools import EmbeddingSet, read_card
-from rmsuite.sources import Source, load_source
+from rmsuite.sources import Source, load_source, signed
 from rmsuite.splits import FRACTIONS
 from rmsuite.tested import TestSet, planted, restricted, test_set
 
@@ -97,6 +97,39 @@ class Task:
         """Return what was measured of the pool (``facts.toml``), by table; nothing where nothing was."""
         path = self.pool_folder / "facts.toml"
         return read_card(path) if path.is_file() else {}
+
+    def signature(self) -> dict[str, str]:
+        """Return the parts of the signature that the task decides; those of rarer fields only where they are used.
+
+        They follow from the cards: nothing is loaded. Raises as ``load`` does for what is not there.
+        """
+        with on_behalf_of(f"task {self.label}"):
+            tested = signed(self.root, self.pool, self.base_model, self.gold)
+            training = signed(self.root, self.train_pool or self.pool, self.base_model, self.gold)
+            probe = signed(self.root, self.probe, self.base_model) if self.probe else None
+            judge = self.annotators.annotator(self.annotator)
+        kind = "within-prompt" if self.pairing == "random" else self.pairing
+        budget = f",budget={self.budget}" if self.budget else ""
+        rarer = {
+            "gives": "+".join(self.gives),
+            "train-pool": training.pool if self.train_pool else "",
+            "train-embeddings": training.embeddings if self.train_pool else "",
+            "generators": GENERATORS.get(self.generators, ""),
+            "gold": tested.gold,
+            "train-gold": training.gold if self.train_pool else "",
+            "probe": probe.pool if probe else "",
+            "probe-embeddings": probe.embeddings if probe else "",
+            "annotator-code": judge.code,
+        }
+        return {
+            "task": self.label,
+            "pool": tested.pool,
+            "embeddings": tested.embeddings,
+            "split": tested.split,
+            "annotator": judge.label,
+            "pairs": f"{kind}({self.pairs_per_prompt or 'all'}{budget})",
+            **{key: value for key, value in rarer.items() if value},
+        }
 
     def load(self) -> LoadedTask:
         """Read and verify the pools and the embedding sets.
@@ -226,28 +259,5 @@ class LoadedTask:
         return "; ".join(sorted(licences))
 
     def signature(self) -> dict[str, str]:
-        """Return the parts of the signature that the task decides; those of rarer fields only where they are used."""
-        card = self.card
-        kind = "within-prompt" if card.pairing == "random" else card.pairing
-        budget = f",budget={card.budget}" if card.budget else ""
-        shift = self.training is not self.tested
-        rarer = {
-            "gives": "+".join(card.gives),
-            "train-pool": f"{self.training.pool.name}#{self.training.pool_digest[:12]}" if shift else "",
-            "train-embeddings": self.training.embeddings.signed if shift else "",
-            "generators": GENERATORS.get(card.generators, ""),
-            "gold": self.tested.gold.signed if self.tested.gold else "",
-            "train-gold": self.training.gold.signed if shift and self.training.gold else "",
-            "probe": f"{self.probe.pool.name}#{self.probe.pool_digest[:12]}" if self.probe else "",
-            "probe-embeddings": self.probe.embeddings.signed if self.probe else "",
-            "annotator-code": self.annotator.code,
-        }
-        return {
-            "task": card.label,
-            "pool": f"{self.pool.name}#{self.tested.pool_digest[:12]}",
-            "embeddings": self.tested.embeddings.signed,
-            "split": self.tested.split,
-            "annotator": self.annotator.label,
-            "pairs": f"{kind}({card.pairs_per_prompt or 'all'}{budget})",
-            **{key: value for key, value in rarer.items() if value},
-        }
+        """Return what ``Task.signature`` does."""
+        return self.card.signature()

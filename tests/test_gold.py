@@ -29,7 +29,7 @@ def test_rewards_of_a_gold_model_are_read_whole_or_refused(tmp_path):
     found = load_gold(folder, "judge", n)
     assert found.reward.tolist() == list(range(n))
     assert found.summary == "judge, right in 70 %"
-    assert found.signed == f"judge#{sha256(folder / 'golds' / 'judge' / 'gold.toml')[:12]}"
+
     for reward in (np.zeros(n - 1), np.zeros((n, 1)), np.full(n, np.nan)):
         gold_of(folder, reward)
         with pytest.raises(TaskError, match="finite rewards"):
@@ -58,7 +58,8 @@ def test_a_gold_model_takes_the_place_of_the_pools_own_labels(judged):
     np.testing.assert_array_equal(modelled.pool.gold, reward)
     assert modelled.pool.human_pairs is None
     np.testing.assert_array_equal(modelled.test.gold, reward[modelled.test.rows])
-    assert modelled.signature()["gold"] == modelled.tested.gold.signed
+    card = root / "pools" / "human-pool" / "golds" / "judge" / "gold.toml"
+    assert modelled.signature()["gold"] == f"judge#{sha256(card)[:12]}"
     assert "gold" not in human.signature()
     (setting,) = settings(modelled, 1)
     rows = np.unique(np.concatenate([setting._drawn["train"].chosen, setting._drawn["train"].rejected]))
