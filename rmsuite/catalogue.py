@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any, TypeVar
 
 import cloudpickle
 
 from rmsuite import embedders
 from rmsuite.annotators import Annotator, AnnotatorBook, Plugged
+from rmsuite.closure import closure
 from rmsuite.embedders import BUILT_IN, ConfiguredEmbedder, Embedder
 from rmsuite.errors import clash, unknown_name
 from rmsuite.method import Configured, Method, configure, parse
+from rmsuite.reuse import of_code
 
 PREFIX = "rmsuite_"
 FILE_PREFIX = "rmsuite_plugin_"  # of the names under which plugin files are imported
@@ -130,6 +133,19 @@ class Catalogue:
         """All annotators, for tasks to be read with."""
         pairs = [pair for owners in self.annotator_owners.values() for pair in owners]
         return AnnotatorBook(tuple(_plugged(*pair) for pair in pairs), self._advice("annotator"))
+
+    def made_of(self, configured: Configured) -> dict[str, str]:
+        """Return what a method's code is made of, and that of the methods which its parameters name."""
+        return of_code(closure(module) for module in self._modules_of(configured))
+
+    def _modules_of(self, configured: Configured) -> Iterator[ModuleType]:
+        name = getattr(configured.method.make, "__module__", None) or ""
+        module = sys.modules.get(name.partition(".")[0])
+        if module is not None and getattr(module, "__file__", None):
+            yield module
+        for value in configured.settings().values():
+            if isinstance(value, str) and value.partition("[")[0] in self.owners:
+                yield from self._modules_of(self.configured(value)[1])
 
     @property
     def modules(self) -> tuple[str, ...]:

@@ -1,10 +1,9 @@
-"""Run methods on tasks: what a method may see is decided here, and metrics are computed here, never in a worker."""
+"""Run methods on tasks: metrics are computed here, never in a worker."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,146 +11,31 @@ from typing import Any, Protocol
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from rmsuite import handover, results, seeds, signature
-from rmsuite.arrays import Gathered, as_rewards, is_large
-from rmsuite.attributes import attribute_pairs, given_ratings
-from rmsuite.controls import CONTROLS, Evidence
+from rmsuite import handover, results, reuse, seeds, signature
+from rmsuite.arrays import Gathered, as_rewards
+from rmsuite.controls import CONTROLS, Control
 from rmsuite.data import PreferencePairs
-from rmsuite.errors import TaskError
 from rmsuite.method import Configured
 from rmsuite.metrics import applicable
-from rmsuite.pairing import LabelledPairs, labelled_pairs
 from rmsuite.results import CellRecord
-from rmsuite.tasks import LoadedTask
+from rmsuite.setting import Setting
+from rmsuite.tasks import LoadedTask, Task
 from rmsuite.tested import Answers, TestSet
 from rmsuite.worker import Outcome
 
 
 @dataclass(frozen=True)
 class Entrant:
-    """A configured method, and where it comes from."""
+    """A configured method, where it comes from, and what its code is made of (``reuse.of_code``)."""
 
     configured: Configured
     origin: str
+    code: Mapping[str, str] = field(default_factory=dict)
 
-
-@dataclass(frozen=True, eq=False)
-class Setting:
-    """One repetition of one task: the training pairs that are handed out, and the test part that is kept."""
-
-    task: LoadedTask
-    root_seed: int
-    repetition: int
-
-    def _rng(self, purpose: seeds.Purpose, **axes: str) -> np.random.Generator:
-        axes = {"task": self.task.card.plain_label, **axes}
-        return seeds.generator(self.root_seed, purpose, repetition=self.repetition, **axes)
-
-    @cached_property
-    def _drawn(self) -> dict[str, LabelledPairs]:
-        return {part: self._draw(part) for part in ("train", "validation")}
-
-    def _draw(self, part: str) -> LabelledPairs:
-        rngs = self._rng("pairs", part=part), self._rng("annotation", part=part)
-        pool, prompts = self.task.training.pool, self.task.parts[part]
-        drawn = labelled_pairs(pool, prompts, self.task.annotator, self.task.drawing(part), rngs)
-        if not len(drawn.chosen):
-            raise TaskError(
-                who=f"task {self.task.card.label}",
-                expected=f"pairs in its {part} part",
-                got="none",
-                do="choose a pool with more prompts, or with responses of unequal gold",
-            )
-        return drawn
-
-    def draw(self) -> None:
-        """Draw and label the pairs now; raises ``TaskError`` if the pool cannot give them."""
-        _ = self._drawn
-
-    @cached_property
-    def pairs(self) -> PreferencePairs:
-        """What a method is trained on."""
-        return self._pairs("train", self._pairs("validation", None))
-
-    def _pairs(self, part: str, validation: PreferencePairs | None) -> PreferencePairs:
-        drawn, pool = self._drawn[part], self.task.training.pool
-        rows, position = np.unique(np.concatenate([drawn.chosen, drawn.rejected]), return_inverse=True)
-        chosen, rejected = np.split(position, 2)
-        prompts, prompt = np.unique(pool.prompt[drawn.chosen], return_inverse=True)
-        category = pool.category[prompts][prompt].astype(np.int64)
-        embeddings, gives = self._handed(part, rows), self.task.card.gives
-        judged = attribute_pairs(pool, rows, (chosen, rejected), prompt, category) if "attributes" in gives else ()
-        ratings = given_ratings(pool, rows) if "ratings" in gives else None
-        return PreferencePairs(embeddings, chosen, rejected, prompt, category, validation, judged, ratings)
-
-    def _handed(self, part: str, rows: np.ndarray) -> np.ndarray:
-        matrix = self.task.training.embeddings.matrix
-        if not is_large(len(rows), matrix.shape[1]):
-            return matrix[rows].astype(np.float32)
-        return handover.written(self._folder / f"{part}{handover.SUFFIX}", matrix, rows)
-
-    @cached_property
-    def _folder(self) -> Path:
-        """Where large training embeddings lie for workers to map; it goes when the setting does."""
-        return handover.folder(self)
-
-    def _tested(self, order: np.ndarray) -> np.ndarray | Gathered:
-        test, probe = self.task.test, self.task.probe
-        if test.planted is None or probe is None:
-            gathered = Gathered(self.task.embeddings.matrix, test.rows[order])
-            return gathered if is_large(*gathered.shape) else gathered[:]
-        parts = Gathered(self.task.embeddings.matrix, test.rows), Gathered(probe.embeddings.matrix, test.planted.rows)
-        return np.concatenate([part[:] for part in parts])[order]
-
-    @property
-    def n_rewarded(self) -> int:
-        """How many responses are rewarded: those of the test part and what is planted among them."""
-        planted = self.task.test.planted
-        return len(self.task.test.rows) + (0 if planted is None else len(planted.rows))
-
-    @cached_property
-    def test_order(self) -> np.ndarray:
-        """The shuffled order, positions in the test set, in which test embeddings are handed out; planted come last."""
-        return self._rng("test-order").permutation(self.n_rewarded)
-
-    @property
-    def test_embeddings(self) -> np.ndarray | Gathered:
-        """Test embeddings as a worker gets them: shuffled; large ones are gathered when they are sent."""
-        return self._tested(self.test_order)
-
-    @property
-    def asked_pairs(self) -> tuple[np.ndarray, np.ndarray]:
-        """The pairs that probabilities are asked for, as rows of ``test_embeddings``; their orientation is random."""
-        place = np.argsort(self.test_order)
-        return place[self.task.test.asked.first], place[self.task.test.asked.second]
-
-    def evidence(self, control: str) -> Evidence:
-        """What a control may look at."""
-        test, embeddings = self.task.test, self._tested(np.arange(self.n_rewarded))
-        lengths = test.length if test.planted is None else np.concatenate([test.length, test.planted.length])
-        return Evidence(test, lengths, embeddings, self.pairs, self._rng("control", control=control))
-
-    def facts(self) -> dict[str, Any]:
-        """Counts and the annotator's realised agreement with gold, for the record.
-
-        Ties and abstentions, whose pairs train nobody, are counted where the annotator may give any; where a plugin's
-        annotator comes from is said.
-        """
-        train, test, annotator = self._drawn["train"], self.task.test, self.task.annotator
-        undecided = {"n_train_ties": train.n_ties, "n_train_abstentions": train.n_abstentions}
-        return {
-            "n_train_pairs": len(train.chosen),
-            "n_validation_pairs": len(self._drawn["validation"].chosen),
-            "n_train_prompts": len(np.unique(self.pairs.prompt)),
-            "n_test_prompts": test.n_prompts,
-            "n_test_responses": len(test.rows),
-            "annotator_agreement": train.agreement,
-            **({} if annotator.decisive else undecided),
-            **({"annotator_source": annotator.source} if annotator.source else {}),
-            "columns": list(self.task.columns),
-            "licence": self.task.licence(),
-            **({"gold": self.task.tested.gold.summary} if self.task.tested.gold else {}),
-        }
+    def made_of(self) -> dict[str, str]:
+        """Return what its cells are made of beside their task and what all cells share."""
+        settings = {name: repr(value) for name, value in self.configured.settings().items()}
+        return {"parameters": reuse.digest(settings), **self.code}
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,6 +80,27 @@ class Executor(Protocol):
         ...
 
 
+Done = Callable[[str, str, int], bool]  # of a cell, by task, method and repetition
+
+
+def of_task(card: Task, root_seed: int) -> dict[str, str]:
+    """Return what all cells of a task are made of, beside what all cells share."""
+    return {"signature": signature_line(card, root_seed), "columns": ",".join(card.shown)}
+
+
+def wanted(
+    cards: Sequence[Task], entrants: Sequence[Entrant], repetitions: int, root_seed: int
+) -> Iterator[reuse.Wanted]:
+    """Yield all cells of a run, controls first, with what they would be made of; no data is read for it."""
+    core = reuse.core()
+    methods: dict[str, dict[str, str]] = {control.name: {} for control in CONTROLS}
+    methods |= {e.configured.label: e.made_of() for e in entrants}
+    for card in cards:
+        task = {**of_task(card, root_seed), **core}
+        for repetition, (method, code) in product(range(repetitions), methods.items()):
+            yield reuse.Wanted(card.label, method, repetition, {**task, **code})
+
+
 def run(
     tasks: Sequence[LoadedTask],
     entrants: Sequence[Entrant],
@@ -204,13 +109,16 @@ def run(
     executor: Executor,
     home: Path,
     on_cell: Callable[[CellRecord], None] = lambda record: None,
+    done: Done = lambda task, method, repetition: False,
 ) -> list[CellRecord]:
-    """Run all cells, and write each as soon as it is finished.
+    """Run all cells but those that are done, and write each as soon as it is finished.
 
     Parameters
     ----------
     home : Path
         The results folder.
+    done : callable
+        Whether a cell is left out.
     on_cell : callable
         Called with each finished record, in the order in which they finish.
 
@@ -233,32 +141,36 @@ def run(
         records.append(record)
         on_cell(record)
 
-    for setting in settings:
+    def is_open(setting: Setting, method: str) -> bool:
+        return not done(setting.task.card.label, method, setting.repetition)
+
+    controls = {setting: [c for c in CONTROLS if is_open(setting, c.name)] for setting in settings}
+    jobs = [Job(s, e) for s in settings for e in entrants if is_open(s, e.configured.label)]
+    for setting in dict.fromkeys([*(s for s, some in controls.items() if some), *(job.setting for job in jobs)]):
         setting.draw()
-    for setting in settings:
-        for record in control_cells(setting):
+    for setting, some in controls.items():
+        for record in control_cells(setting, some):
             finish(record)
-    jobs = (Job(setting, entrant) for setting in settings for entrant in entrants)
     for job, outcome in executor.run(jobs):
         finish(method_cell(job, outcome))
     return records
 
 
-def control_cells(setting: Setting) -> Iterator[CellRecord]:
-    """Compute the controls of one repetition."""
-    test = setting.task.test
-    for control in CONTROLS:
+def control_cells(setting: Setting, controls: Sequence[Control] = CONTROLS) -> Iterator[CellRecord]:
+    """Compute controls of one repetition."""
+    for control in controls:
+        test = setting.task.test
         with threadpool_limits(limits=1):
             rewards = control.reward(setting.evidence(control.name))
         answers = _split(test, as_rewards(rewards, setting.n_rewarded, who=control.name))
-        identity = _identity(setting, control.name, "control", "rmsuite")
+        identity = _identity(setting, control.name, "control", "rmsuite", {})
         yield CellRecord(**identity, status="ok", arrays=measured(test, answers))
 
 
 def method_cell(job: Job, outcome: Outcome) -> CellRecord:
     """Turn an outcome into a record: metrics of the rewards, or the reason why there are none."""
     setting = job.setting
-    identity = _identity(setting, job.configured.label, "method", job.entrant.origin)
+    identity = _identity(setting, job.configured.label, "method", job.entrant.origin, job.entrant.made_of())
     identity["facts"] |= {f"{phase}_seconds": seconds for phase, seconds in outcome.seconds.items()}
     identity |= {"parameters": job.configured.settings(), "output": outcome.output}
     if outcome.rewards is None:
@@ -312,18 +224,20 @@ def measured(test: TestSet, answers: Answers) -> dict[str, np.ndarray]:
         return arrays | {one.name: one.per_prompt(test, answers) for one in applicable(test, answers)}
 
 
-def signature_line(task: LoadedTask, root_seed: int) -> str:
+def signature_line(task: Task | LoadedTask, root_seed: int) -> str:
     """Return the signature that all cells of a task and a root seed share."""
     return signature.write({"rmsuite": signature.PROTOCOL, **task.signature(), "seed": str(root_seed)})
 
 
-def _identity(setting: Setting, method: str, kind: str, origin: str) -> dict[str, Any]:
+def _identity(setting: Setting, method: str, kind: str, origin: str, code: Mapping[str, str]) -> dict[str, Any]:
+    card, seed = setting.task.card, setting.root_seed
+    made_of = {**of_task(card, seed), **reuse.core(), **code}
     return {
-        "task": setting.task.card.label,
+        "task": card.label,
         "method": method,
         "kind": kind,
         "repetition": setting.repetition,
-        "signature": signature_line(setting.task, setting.root_seed),
+        "signature": made_of["signature"],
         "origin": origin,
-        "facts": setting.facts(),
+        "facts": setting.facts() | {"made_of": made_of},
     }

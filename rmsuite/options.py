@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 
 DEFAULT_HOME, DEFAULT_TASKS = Path("rmsuite-results"), Path("rmsuite-tasks")
@@ -104,7 +105,13 @@ def _add_cells(command: argparse.ArgumentParser, suite: str = "default") -> None
         "-r", "--repetitions", type=_positive, metavar="N", help="repetitions of each cell (default: the suite's)"
     )
     command.add_argument("--seed", type=int, default=0, help="root of all random streams (default: 0)")
-    _add_jobs(command)
+    command.add_argument(
+        "--force", action="append", metavar="NAME", help="compute this method or control anew, finished or not"
+    )
+    command.add_argument("--no-cache", action="store_true", help="compute all cells anew, finished or not")
+    command.add_argument("--explain-cache", action="store_true", help="say why each cell is computed")
+    command.add_argument("--only", choices=("failed", "missing"), help="only cells that failed, or have no result")
+    _add_workers(command)
 
 
 def _add_table(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -206,6 +213,12 @@ def _add_home(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_workers(command: argparse.ArgumentParser) -> None:
+    _add_jobs(command)
+    command.add_argument("--timeout", type=_quantity, metavar="S", help="end a cell that takes more seconds than that")
+    command.add_argument("--memory", type=_quantity, metavar="MIB", help="mebibytes that a method may have of its own")
+
+
 def _add_jobs(command: argparse.ArgumentParser) -> None:
     command.add_argument("-j", "--jobs", type=_positive, metavar="N", help="cells at a time (default: one a core)")
 
@@ -295,6 +308,13 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
     return int(text)
+
+
+def _quantity(text: str) -> float:
+    number = float(text)
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
+    return number
 
 
 def _words(text: str) -> str:

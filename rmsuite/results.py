@@ -73,8 +73,13 @@ class CellRecord:
 
 
 def cell_path(home: Path, record: CellRecord) -> Path:
-    """Return where a cell's record is kept: a function of its key."""
-    return task_folder(home, record.task) / _slug(record.method) / f"{record.repetition}.json"
+    """Return where a cell's record is kept."""
+    return path_of(home, record.task, record.method, record.repetition)
+
+
+def path_of(home: Path, task: str, method: str, repetition: int) -> Path:
+    """Return where the record of a cell is kept, by its key."""
+    return task_folder(home, task) / _slug(method) / f"{repetition}.json"
 
 
 def task_folder(home: Path, task: str) -> Path:

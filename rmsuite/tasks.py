@@ -89,6 +89,12 @@ class Task:
         return self.plain_label + self.changes
 
     @property
+    def shown(self) -> tuple[str, ...]:
+        """The metrics that a table shows: those of the card, and that of attacks where some are planted."""
+        attacked = self.probe and ATTACKED not in self.columns
+        return (*self.columns, ATTACKED) if attacked else self.columns
+
+    @property
     def pool_folder(self) -> Path:
         """Where the pool's files lie."""
         return self.root / "pools" / self.pool
@@ -173,12 +179,6 @@ class LoadedTask:
     training: Source
     annotator: ConfiguredAnnotator
     probe: Source | None = None
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The metrics that a table shows: those of the card, and that of attacks where some are planted."""
-        shown = self.card.columns
-        return (*shown, ATTACKED) if self.probe and ATTACKED not in shown else shown
 
     @property
     def pool(self) -> Pool:

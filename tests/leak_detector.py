@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from rmsuite.harness import Setting
+from rmsuite.setting import Setting
 
 WINDOW = 8  # consecutive row numbers that no innocent array shares with a secret one
 

@@ -13,8 +13,9 @@ from typing import Any
 from rmsuite import harness, plugins
 from rmsuite.book import read_book
 from rmsuite.executors import Local
-from rmsuite.harness import Entrant, Setting
+from rmsuite.harness import Entrant
 from rmsuite.results import CellRecord
+from rmsuite.setting import Setting
 from rmsuite.tasks import LoadedTask
 
 MISBEHAVING = Path(__file__).with_name("misbehaving.py")

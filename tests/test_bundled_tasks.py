@@ -15,10 +15,10 @@ import signal_lines
 import rmsuite_tasks
 from rmsuite import cli, results
 from rmsuite.book import read_book
-from rmsuite.harness import Setting
 from rmsuite.metrics import metric
 from rmsuite.pools import load_embeddings, load_gold, load_pool, read_card
 from rmsuite.reports.tables import report
+from rmsuite.setting import Setting
 from rmsuite.splits import FRACTIONS, part_of
 from rmsuite.sweeps import studies, tasks_of
 from rmsuite.tested import Answers, test_set

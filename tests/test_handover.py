@@ -11,7 +11,7 @@ from plugin_files import METHOD, OFFER, write
 from running import loaded, run
 
 from rmsuite import arrays, handover
-from rmsuite.harness import Setting
+from rmsuite.setting import Setting
 
 STATING = '''
 

@@ -17,6 +17,7 @@ from rmsuite.controls import CONTROLS
 from rmsuite.data import PreferencePairs
 from rmsuite.errors import TaskError
 from rmsuite.metrics import metric
+from rmsuite.setting import Setting
 
 BOTH = ("toy-gold", "toy-human")
 
@@ -226,21 +227,21 @@ def test_a_task_without_training_pairs_is_an_error_of_the_task(gold):
     source = dataclasses.replace(gold.tested, pool=flat)
     task = dataclasses.replace(gold, tested=source, training=source)
     with pytest.raises(TaskError, match="expected pairs in its train part, got none"):
-        harness.Setting(task, 0, 0).pairs  # noqa: B018
+        Setting(task, 0, 0).pairs  # noqa: B018
 
 
 def test_a_pool_too_small_for_three_parts_is_an_error_of_the_task(gold):
     few = dataclasses.replace(gold.pool, prompt_id=gold.pool.prompt_id[:1])
     source = dataclasses.replace(gold.tested, pool=few)
     with pytest.raises(TaskError, match=r"task toy-gold@1: expected prompts in its \w+ part, got none"):
-        harness.Setting(dataclasses.replace(gold, tested=source, training=source), 0, 0).pairs  # noqa: B018
+        Setting(dataclasses.replace(gold, tested=source, training=source), 0, 0).pairs  # noqa: B018
 
 
 def test_the_executor_raises_an_error_of_the_task_and_ends(root, gold, tmp_path, monkeypatch):
     def broken(self, part, validation):
         raise TaskError(who="task", expected="pairs", got="none", do="mend it")
 
-    monkeypatch.setattr(harness.Setting, "_pairs", broken)
+    monkeypatch.setattr(Setting, "_pairs", broken)
     jobs = [harness.Job(settings(gold, 1)[0], entrant) for entrant in entrants(MISBEHAVING, ["honest"])]
     with pytest.raises(TaskError, match="mend it"):
         list(executor(MISBEHAVING, [root]).run(jobs))

@@ -20,6 +20,7 @@ from running import entrants, executor, loaded, settings
 from rmsuite import harness
 from rmsuite.data import PreferencePairs
 from rmsuite.method import Configured
+from rmsuite.setting import Setting
 
 FIELDS = ["embeddings", "chosen", "rejected", "prompt", "category", "validation", "attributes", "ratings"]
 ROOT_SEED = 7_318_008_551  # none that is in a process by chance; it would tell the order of test embeddings
@@ -182,7 +183,7 @@ def _with_attribute(self, part, validation):
     return _with_gold(*(getattr(pairs, name) for name in FIELDS), self.task.pool.gold)
 
 
-pairs_of = harness.Setting._pairs
+pairs_of = Setting._pairs
 
 
 def secret_parameters(task):
@@ -250,7 +251,7 @@ def test_the_detector_finds_the_rows_of_human_test_pairs(root, tmp_path):
     ids=["pairs with the whole pool's embeddings", "gold attached to the pairs", "test embeddings in pool order"],
 )
 def test_the_detector_finds_a_leak_of_the_harness(root, tmp_path, monkeypatch, attribute, leaking, phase, kind):
-    monkeypatch.setattr(harness.Setting, attribute, leaking)
+    monkeypatch.setattr(Setting, attribute, leaking)
     reports, secrets = spy(root, tmp_path / "spy", ("toy-gold",), 1, targets=False)
     assert kind in find(reports[phase], secrets[0])
 

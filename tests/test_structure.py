@@ -54,6 +54,8 @@ LAYERS = (
         "worker",
         "forks",
         "closure",
+        "reuse",
+        "setting",
         "handover",
         "embedders",
         "endpoint",

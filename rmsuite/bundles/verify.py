@@ -22,15 +22,16 @@ from rmsuite.arrays import as_probability, as_rewards, as_uncertainty
 from rmsuite.book import TaskBook
 from rmsuite.controls import CONTROLS
 from rmsuite.errors import ResultsError, RmsuiteError
-from rmsuite.harness import Setting, control_cells, measured, notes, signature_line
+from rmsuite.harness import control_cells, measured, notes, signature_line
 from rmsuite.reports.records import RERUN, SELF, UNVERIFIED
 from rmsuite.reports.records import Verification as Level
 from rmsuite.results import CellRecord
+from rmsuite.setting import Setting
 from rmsuite.tasks import LoadedTask
 from rmsuite.tested import Answers, TestSet
 from rmsuite.worker import Phase
 
-MEASURED_FACTS = {f"{phase}_seconds" for phase in get_args(Phase)}  # not to be reproduced
+MEASURED_FACTS = {*(f"{phase}_seconds" for phase in get_args(Phase)), "made_of"}  # not to be reproduced
 ROUNDING = 1e-9  # of the largest number of an array
 NAMES = {control.name for control in CONTROLS}
 Progress = Callable[[Iterable[Any], int], Iterable[Any]]  # (items, how many) -> the items, with a bar

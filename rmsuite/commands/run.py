@@ -7,12 +7,13 @@ import os
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
 
-from rmsuite import harness, plugins, results, signature
+from rmsuite import harness, plugins, results, reuse, signature
 from rmsuite.book import TaskBook
 from rmsuite.commands import shared
 from rmsuite.commands.table import print_report
@@ -22,7 +23,7 @@ from rmsuite.executors import Local
 from rmsuite.plugins import Catalogue
 from rmsuite.results import CellRecord
 from rmsuite.sweeps import studies, tasks_of
-from rmsuite.tasks import LoadedTask, Task
+from rmsuite.tasks import Task
 
 
 def run(options: Namespace) -> int:
@@ -45,13 +46,53 @@ def run_cells(catalogue: Catalogue, options: Namespace, chosen: Sequence[harness
     suite = book.suite(options.suite)
     tasks = asked(book, options)
     _warn_of_superseded(tasks)
-    loaded = [task.load() for task in tasks]
     repetitions = options.repetitions or suite.repetitions
-    _refuse_another_signature(loaded, options.seed, options.output)
+    _refuse_another_signature(tasks, options.seed, options.output)
+    plan = planned(list(harness.wanted(tasks, chosen, repetitions, options.seed)), options)
+    if plan.kept:
+        print(f"rmsuite: {len(plan.kept)} of {plan.n_cells} cells are there already", file=sys.stderr)
+    loaded = [task.load() for task in tasks if any(cell.task == task.label for cell in plan.open)]
     workers = executor(catalogue, book, options.output, options.jobs, tasks)
-    n_cells = len(loaded) * repetitions * (len(chosen) + len(CONTROLS))
-    with _progress(n_cells, options.output) as advance:
-        return harness.run(loaded, chosen, repetitions, options.seed, workers, options.output, on_cell=advance)
+    workers = replace(workers, timeout=options.timeout, memory=options.memory and int(options.memory * 2**20))
+    todo = {(cell.task, cell.method, cell.repetition) for cell in plan.open}
+    with _progress(len(todo), options.output) as advance:
+        fresh = harness.run(
+            loaded, chosen, repetitions, options.seed, workers, options.output, advance, lambda *cell: cell not in todo
+        )
+    return [*plan.kept, *fresh]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The cells of a run: results that are there and stay, cells to compute, and how many the run has."""
+
+    kept: tuple[CellRecord, ...]
+    open: tuple[reuse.Wanted, ...]
+    n_cells: int
+
+
+def planned(cells: Sequence[reuse.Wanted], options: Namespace) -> Plan:
+    """Decide which cells are computed; say why, if the options ask for it."""
+    found = [(cell, *_known(cell, options)) for cell in cells]
+    wanted = [(cell, why) for cell, record, why in found if record is None and _is_asked(why, options.only)]
+    if options.explain_cache:
+        for cell, why in wanted:
+            print(f"rmsuite: {cell.method} on {cell.task}, repetition {cell.repetition}: {why}", file=sys.stderr)
+    kept = tuple(record for _, record, _ in found if record is not None)
+    return Plan(kept, tuple(cell for cell, _ in wanted), len(cells))
+
+
+def _known(cell: reuse.Wanted, options: Namespace) -> tuple[CellRecord | None, str]:
+    if options.no_cache:
+        return None, "--no-cache"
+    if {cell.method, cell.method.partition("[")[0]} & set(options.force or ()):
+        return None, "--force"
+    return reuse.kept(options.output, cell)
+
+
+def _is_asked(why: str, only: str | None) -> bool:
+    """Whether a cell that is not kept is among those that ``--only`` asks for."""
+    return only is None or why.startswith({"failed": reuse.FAILED, "missing": reuse.MISSING}[only])
 
 
 def asked(book: TaskBook, options: Namespace) -> list[Task]:
@@ -72,13 +113,13 @@ def _warn_of_superseded(tasks: Iterable[Task]) -> None:
             print(f"rmsuite: {task.label} is superseded by {task.superseded_by}: run that one instead", file=sys.stderr)
 
 
-def _refuse_another_signature(loaded: Iterable[LoadedTask], seed: int, home: Path) -> None:
-    for task in loaded:
+def _refuse_another_signature(tasks: Iterable[Task], seed: int, home: Path) -> None:
+    for task in tasks:
         line = harness.signature_line(task, seed)
-        for other in results.signatures(results.task_folder(home, task.card.label)) - {line}:
+        for other in results.signatures(results.task_folder(home, task.label)) - {line}:
             raise ResultsError(
                 who=f"results folder {home}",
-                expected=f"results of {task.card.label} with the signature of this run",
+                expected=f"results of {task.label} with the signature of this run",
                 got=f"others ({signature.worded(other, line)})",
                 do="give another folder with --output, or delete this one",
             )
@@ -95,7 +136,7 @@ def entrants(catalogue: Catalogue, names: Iterable[str]) -> list[harness.Entrant
     found = {}
     for text in names:
         plugin, configured = catalogue.configured(text)
-        found[configured.label] = harness.Entrant(configured, plugin.source)
+        found[configured.label] = harness.Entrant(configured, plugin.source, catalogue.made_of(configured))
     clash = sorted({control.name for control in CONTROLS} & set(found))
     if clash:
         got = f"{clash[0]!r}, which is a control of every table"
@@ -139,7 +180,7 @@ def _progress(total: int, home: Path) -> Iterator[Callable[[CellRecord], None]]:
             yield advance
         except KeyboardInterrupt:
             bar.close()
-            kept = f"{count} of {total} cells are finished and kept in {home}; a new run starts over"
+            kept = f"{count} of {total} cells are finished and kept in {home}; the same command goes on from there"
             print(f"rmsuite: {kept}", file=sys.stderr)
             raise
 

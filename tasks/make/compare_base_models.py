@@ -18,7 +18,8 @@ from base_model_list import BASE_MODELS
 
 from rmsuite import plugins, seeds
 from rmsuite.book import read_book
-from rmsuite.harness import Setting, measured
+from rmsuite.harness import measured
+from rmsuite.setting import Setting
 from rmsuite.statistics.bootstrap import Sample, resampled
 from rmsuite.tasks import LoadedTask, Task
 from rmsuite.tested import Answers

@@ -1,0 +1,89 @@
+"""Which cells of a results folder need not be computed again: by all that a cell's numbers are made of.
+
+A cell is found where its task, method and repetition say, and is taken if everything that its numbers rest on is as it
+is now: the code of the method with all that it imports, its parameters, the cards and with them the data, the seed, the
+protocol, rmsuite itself, Python, the packages and the kind of machine. What a cell is made of is stored with it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import rmsuite
+from rmsuite import results
+from rmsuite.closure import Closure, version
+from rmsuite.errors import ResultsError
+
+Made = Mapping[str, str]
+MISSING, FAILED = "there is no result", "it failed"
+NUMBERS = ("numpy", "scipy", "scikit-learn")  # packages that decide numbers, whoever imports them
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A cell of a run: where it is, by task, method (or control) and repetition, and what it would be made of."""
+
+    task: str
+    method: str
+    repetition: int
+    made_of: Made
+
+
+def core() -> dict[str, str]:
+    """Return what all cells of a run share."""
+    return {
+        "rmsuite": f"{rmsuite.__version__} {_own_code()}",
+        "python": f"{sys.version_info.major}.{sys.version_info.minor}",
+        "machine": platform.machine(),
+        **{name: version(name) for name in NUMBERS},
+    }
+
+
+@cache
+def _own_code() -> str:
+    home = Path(rmsuite.__file__).parent
+    return digest({path.relative_to(home).as_posix(): path.read_text("utf-8") for path in home.rglob("*.py")})
+
+
+def digest(parts: Mapping[str, Any]) -> str:
+    """Return the start of the sha256 of a mapping, whatever its order."""
+    return hashlib.sha256(json.dumps(dict(sorted(parts.items())), default=str).encode()).hexdigest()[:12]
+
+
+def of_code(closures: Iterable[Closure]) -> dict[str, str]:
+    """Return what is said of a method's code: a digest of its sources, and the packages that they import."""
+    sources: dict[str, str] = {}
+    packages: dict[str, str] = {}
+    for one in closures:
+        sources |= one.sources
+        packages |= one.packages
+    return {"code": digest(sources), **dict(sorted(packages.items()))}
+
+
+def kept(home: Path, wanted: Wanted) -> tuple[results.CellRecord | None, str]:
+    """Return a cell that is there and as it would be, or None and the reason why it is to be computed."""
+    path = results.path_of(home, wanted.task, wanted.method, wanted.repetition)
+    if not path.exists():
+        return None, MISSING
+    try:
+        record = results.read(path)
+    except ResultsError as error:
+        return None, f"its result is damaged ({error.got})"
+    if record.status == "failed":
+        return None, f"{FAILED} in {record.phase}"
+    changed = differences(record.facts.get("made_of", {}), wanted.made_of)
+    return (None, f"changed: {changed}") if changed else (record, "")
+
+
+def differences(before: Made, now: Made) -> str:
+    """Return in words what a cell was made of otherwise; nothing if nothing differs."""
+    names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+    return ", ".join(f"{name} ({before.get(name, 'none')} -> {now.get(name, 'none')})" for name in names)
