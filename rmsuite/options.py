@@ -108,9 +108,10 @@ def _add_cells(command: argparse.ArgumentParser, suite: str = "default") -> None
     command.add_argument(
         "--force", action="append", metavar="NAME", help="compute this method or control anew, finished or not"
     )
-    command.add_argument("--no-cache", action="store_true", help="compute all cells anew, finished or not")
     command.add_argument("--explain-cache", action="store_true", help="say why each cell is computed")
-    command.add_argument("--only", choices=("failed", "missing"), help="only cells that failed, or have no result")
+    which = command.add_mutually_exclusive_group()
+    which.add_argument("--no-cache", action="store_true", help="compute all cells anew, finished or not")
+    which.add_argument("--only", choices=("failed", "missing"), help="only cells that failed, or have no result")
     _add_workers(command)
 
 

@@ -88,6 +88,14 @@ class Sleeping(Honest):
         return self
 
 
+class Hungry(Honest):
+    """Asks for two gibibytes, and fills them."""
+
+    def fit(self, pairs, *, rng):
+        self.food = np.ones(2**28)
+        return super().fit(pairs, rng=rng)
+
+
 class Printing(Honest):
     def fit(self, pairs, *, rng):
         print("beginning of fit\n" + "x" * 1_000_000 + "\nend of fit")  # noqa: T201
@@ -246,6 +254,7 @@ def rmsuite_methods():
         rmsuite.Method(name="threads", make=Threads),
         rmsuite.Method(name="sleeping", make=Sleeping),
         rmsuite.Method(name="printing", make=Printing),
+        rmsuite.Method(name="hungry", make=Hungry),
         rmsuite.Method(name="cannot-be-sent", make=lambda lock=LOCK: Honest()),
     ]
     return methods + [rmsuite.Method(name=name, make=make) for name, make in FAILING.items()]

@@ -6,6 +6,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -56,9 +57,10 @@ def run(
     seed: int = 0,
     n_jobs: int = 1,
     on_cell: Callable[[CellRecord], None] = lambda record: None,
+    **limits: Any,
 ) -> Cells:
-    """Run methods on toy tasks, and return all cells by task, method and repetition."""
-    workers = executor(plugin, [root, home], n_jobs)
+    """Run methods on toy tasks, and return all cells by task, method and repetition; ``limits`` are for the workers."""
+    workers = replace(executor(plugin, [root, home], n_jobs), **limits)
     records = harness.run(
         loaded(root, *names), entrants(plugin, methods), repetitions, seed, workers, home, on_cell=on_cell
     )

@@ -369,5 +369,5 @@ def test_a_run_that_is_stopped_says_so_with_exit_code_130(toys, monkeypatch):
     monkeypatch.setattr(harness, "method_cell", stop)
     answer = toys("run", "-m", "good", "-r", "1", "-t", "toy-gold")
     assert (answer.code, answer.out) == (130, "")
-    kept = "5 of 6 cells are finished and kept in rmsuite-results; a new run starts over"
+    kept = "5 of 6 cells are finished and kept in rmsuite-results; the same command goes on from there"
     assert answer.err == f"rmsuite: {kept}\nrmsuite: stopped\n"

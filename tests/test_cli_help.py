@@ -22,11 +22,14 @@ from rmsuite.options import KINDS
 
 PACKAGE = Path(rmsuite.__file__).parent
 COMMANDS = dict(walk())
+AGAIN = "--force good --no-cache --explain-cache --timeout 60 --memory 2000"
 # At least one command line for each command, and together every option of it.
 WORKING = {
     "run": [
         "-m good -t toy-gold --suite default -r 1 --seed 1 -j 1 -o out --format csv --no-stored",
         "--method good --task toy-gold --repetitions 1 --jobs 2 --output other",
+        f"-m good -t toy-gold -r 1 -o other {AGAIN}",
+        "-m good -t toy-gold -r 1 -o other --only missing",
     ],
     "table": [
         "-t toy-gold --format json --no-stored",
@@ -36,10 +39,14 @@ WORKING = {
     "curve": [
         "-m good --over offset=1,2 -t toy-gold --suite default -r 1 --seed 0 -j 1 -o out --format csv",
         "--method good --over sign=1,2 --task toy-gold --repetitions 1 --jobs 1 --output more --metric spearman",
+        f"-m good --over sign=1,2 -t toy-gold -r 1 -o more {AGAIN}",
+        "-m good --over sign=1,2 -t toy-gold -r 1 -o more --only failed",
     ],
     "transfer": [
         "-m good -t toy-gold --suite default -r 1 --seed 0 -j 1 -o out --format csv",
         "--method good --task toy-gold --suite default --repetitions 1 --jobs 1 --output more --metric spearman",
+        f"-m good -t toy-gold --suite default -r 1 -o more {AGAIN}",
+        "-m good -t toy-gold --suite default -r 1 -o more --only failed",
     ],
     "check": ["good"],
     "list": KINDS,

@@ -105,3 +105,21 @@ def test_workers_of_a_killed_run_end_by_themselves(toy_root, tmp_path):
         assert alive(worker)
         process.kill()
     assert_ends(worker)
+
+
+def test_a_cell_that_takes_too_long_is_ended_and_costs_no_other(toy_root, tmp_path):
+    note = tmp_path / "pid"
+    cells = run(toy_root, tmp_path / "home", [f"sleeping[file={note}]", "honest"], timeout=3.0)
+    (slow,) = [cell for cell in cells.values() if cell.method.startswith("sleeping")]
+    assert (slow.status, slow.phase, slow.error) == ("failed", "fit", "ran for more than 3 s")
+    assert_ends(int(note.read_text()))
+    assert cells["toy-gold@1", "honest", 0].status == "ok"
+
+
+def test_a_method_gets_no_more_memory_than_it_may_have_and_costs_no_other(toy_root, tmp_path):
+    cells = run(toy_root, tmp_path / "home", ["hungry", "honest"], memory=2**30)
+    hungry = cells["toy-gold@1", "hungry", 0]
+    assert (hungry.status, hungry.phase) == ("failed", "fit")
+    assert "Unable to allocate" in hungry.error
+    assert cells["toy-gold@1", "honest", 0].status == "ok"
+    assert run(toy_root, tmp_path / "more", ["hungry"], memory=2**33)["toy-gold@1", "hungry", 0].status == "ok"

@@ -179,7 +179,7 @@ FACTS = (
 @pytest.mark.parametrize("name", FACTS)
 def test_a_fact_that_a_forger_changes_or_leaves_out_is_found(bundle, name):
     facts = dict(bundle.cell().facts)
-    assert set(FACTS) == set(facts) - {"fit_seconds", "reward_seconds"}
+    assert set(FACTS) == set(facts) - {"fit_seconds", "reward_seconds", "made_of"}
     changed = {"columns": ["spearman"], "licence": "CC1"}.get(name) or facts[name] + 1
     assert_found(bundle, bundle.forge(bundle.path(), facts={**facts, name: changed}), f"fact {name} = ")
     without = bundle.forge(bundle.path(), facts={k: v for k, v in facts.items() if k != name})
