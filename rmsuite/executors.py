@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import queue
@@ -16,10 +17,10 @@ from typing import Any, Protocol, TypeVar
 import cloudpickle
 import numpy as np
 
-from rmsuite import handover, worker
+from rmsuite import answers, handover, worker
 from rmsuite.arrays import Gathered, row_slices
 from rmsuite.data import PreferencePairs
-from rmsuite.forks import Server, Worker
+from rmsuite.forks import GoneError, Server, Worker
 from rmsuite.method import Configured
 from rmsuite.worker import Outcome, Phase
 
@@ -34,6 +35,11 @@ PHASES: dict[Callable[..., Outcome], Phase] = {
     worker.fit: "fit",
     worker.reward: "reward",
     worker.probability: "probability",
+}
+# What a step asks for, one value each of the given that is named by its place.
+ASKED: dict[Callable[..., Outcome], tuple[str, int]] = {
+    worker.reward: ("rewards", 1),
+    worker.probability: ("probability", 2),
 }
 
 
@@ -144,6 +150,18 @@ class Local:
             done.put(None)
 
     def _outcome(self, server: Server, job: Job, stop: threading.Event) -> Outcome:
+        """Run one job; if the server ends meanwhile, whosever fault that is, once more with a server of its own."""
+        with contextlib.suppress(GoneError):
+            return self._attempt(server, job, stop)
+        alone = self._server()
+        try:
+            return self._attempt(alone, job, stop)
+        except GoneError:
+            return Outcome(phase="worker", error="the worker process died with the process that forked it")
+        finally:
+            alone.close()
+
+    def _attempt(self, server: Server, job: Job, stop: threading.Event) -> Outcome:
         """Run one job in a process of its own: what a method leaves behind in its process meets no other cell."""
         cell = _Cell(server.worker(), stop, self.timeout)
         setup = os.getpid(), tuple(sys.path), tuple(map(str, self.forbidden)), self.loaders, self.memory
@@ -178,6 +196,8 @@ class _Cell:
 
     def call(self, step: Callable[..., Outcome], *given: Any) -> Outcome:
         """Return what a step makes of what it is given; a worker that dies or cannot read it is an outcome too."""
+        asked, place = ASKED.get(step, ("", -1))
+        n = len(given[place]) if asked else 0
         try:
             sent = _dumped((step, given))
         except Exception as error:  # noqa: BLE001 -- a method that cannot be sent costs its own cells
@@ -189,10 +209,16 @@ class _Cell:
                     return Outcome(phase="worker", error="the run was stopped")
                 if self.timeout is not None and time.monotonic() > self.begun + self.timeout:
                     return Outcome(phase=PHASES.get(step, "worker"), error=f"ran for more than {self.timeout:g} s")
-            outcome: Outcome = cloudpickle.loads(self.worker.connection.recv_bytes())
+            return self._answer(n, asked)
         except (EOFError, OSError):
-            return Outcome(phase="worker", error=f"the worker process died ({self.worker.end()})")
-        return outcome
+            return Outcome(phase="worker", error=f"the worker process {self.worker.end()}")
+        except ValueError as error:
+            return Outcome(phase="worker", error=str(error))
+
+    def _answer(self, n: int, asked: str) -> Outcome:
+        if not self.worker.answered():
+            raise EOFError
+        return answers.unpacked(self.worker.connection.recv_bytes(answers.most_bytes(n)), n, asked)
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # it is untyped

@@ -27,6 +27,12 @@ START = "import sys; from rmsuite import forks; forks.main(int(sys.argv[1]), sys
 READY, ASKED = b"r", b"w"
 NUMBER = struct.Struct("q")
 PR_SET_PDEATHSIG = 1
+PATIENCE = 60  # seconds without a byte in the middle of a message, or without a sign of a fork
+LIMIT = struct.pack("ll", PATIENCE, 0)
+
+
+class GoneError(Exception):
+    """The process that forks workers has ended, or does not answer."""
 
 
 class Worker:
@@ -34,33 +40,49 @@ class Worker:
 
     def __init__(self, connection: Connection, status: int) -> None:
         self.connection, self._status = connection, status
-        self.pid = self._number()
+        try:
+            self.pid = self._number(PATIENCE)
+        except BaseException:
+            self._close()
+            raise
 
-    def _number(self) -> int:
-        data = os.read(self._status, NUMBER.size)
+    def _number(self, seconds: float) -> int:
+        data = os.read(self._status, NUMBER.size) if wait([self._status], seconds) else b""
         if len(data) < NUMBER.size:
-            raise EOFError("the process that forks workers is gone")
+            raise GoneError
         return int(NUMBER.unpack(data)[0])
+
+    def _close(self) -> None:
+        self.connection.close()
+        os.close(self._status)
 
     def answers(self, seconds: float) -> bool:
         """Wait for an answer, or the end, for so many seconds at most; whether there is one of them."""
         return bool(wait([self.connection, self._status], seconds))
 
+    def answered(self) -> bool:
+        """Whether an answer is there, or the connection is closed: a child of an ended worker may hold it open."""
+        return self.connection.poll(0)
+
     def end(self) -> str:
-        """Return how the worker ended, which it has: ``EXIT(7)`` or the name of a signal."""
-        try:
-            code = os.waitstatus_to_exitcode(self._number())
-        except EOFError:
-            return "with the process that forked it"
-        return f"EXIT({code})" if code >= 0 else signal.Signals(-code).name
+        """Return what became of the worker: ``died (EXIT(7))``, the name of a signal, or that it runs on.
+
+        Raises
+        ------
+        GoneError
+            If it ended with the process that forked it.
+        """
+        if not wait([self._status], 5):
+            return "runs on, but its connection is closed or silent"
+        code = os.waitstatus_to_exitcode(self._number(0))
+        return f"died ({f'EXIT({code})' if code >= 0 else signal.Signals(-code).name})"
 
     def kill(self) -> None:
         """End the worker, and what it started in its process group."""
         for kill in (os.killpg, os.kill):  # it may not have made its group yet
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 kill(self.pid, signal.SIGKILL)
-        self.connection.close()
-        os.close(self._status)
+        self._close()
 
 
 class Server:
@@ -81,18 +103,20 @@ class Server:
 
         Raises
         ------
-        OSError
+        GoneError
             If the server is gone.
         """
         mine, its = socket.socketpair()
+        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):  # half a message must not hold up the run
+            mine.setsockopt(socket.SOL_SOCKET, option, LIMIT)
         status, its_status = os.pipe()
         try:
             with self._lock:
                 socket.send_fds(self._control, [ASKED], [its.fileno(), its_status])
-        except OSError:
+        except OSError as error:
             mine.close()
             os.close(status)
-            raise
+            raise GoneError from error
         finally:
             its.close()
             os.close(its_status)
@@ -116,7 +140,7 @@ def main(control: int, modules: Sequence[str]) -> None:
 
 
 def _import(modules: Sequence[str]) -> None:
-    from rmsuite import worker  # noqa: F401 -- what every fork needs
+    from rmsuite import answers  # noqa: F401 -- what every fork needs
 
     for name in modules:
         with contextlib.suppress(Exception):  # the worker that needs it says what is wrong
@@ -185,14 +209,14 @@ def _fork(run: socket.socket, children: dict[int, int]) -> bool:
 
 
 def _become_worker(work: int, server: int) -> None:
-    from rmsuite import worker
+    from rmsuite import answers, worker
 
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGCHLD, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
     os.setsid()
     _end_with(server)
-    worker.serve(Connection(work))
+    worker.serve(Connection(work), answers.packed)
     os._exit(0)
 
 

@@ -92,7 +92,7 @@ TOUCHING = ("open", "os.link", "os.remove", "os.rename", "os.rmdir", "os.truncat
 _fitted: list[RewardModel] = []
 
 
-def serve(connection: Connection) -> None:
+def serve(connection: Connection, pack: Callable[[Outcome], bytes]) -> None:
     """Carry out the steps that the run sends, until it sends no more; an error of a step is its outcome."""
     while True:
         try:
@@ -104,7 +104,7 @@ def serve(connection: Connection) -> None:
             outcome = step(*given)
         except BaseException as error:  # noqa: BLE001 -- what a stranger's code raises costs its own cell
             outcome = broken(error)
-        connection.send_bytes(pickle.dumps(outcome, protocol=5))
+        connection.send_bytes(pack(outcome))
 
 
 def broken(error: BaseException) -> Outcome:

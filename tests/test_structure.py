@@ -52,6 +52,7 @@ LAYERS = (
         "sweeps",
         "results",
         "worker",
+        "answers",
         "forks",
         "closure",
         "reuse",

@@ -1,0 +1,95 @@
+"""A method that attacks its run costs its own cell only, and nothing that it sends is run there. Whoever runs a
+stranger's method relies on it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from running import run, same_arrays
+
+from rmsuite import answers
+from rmsuite.worker import Outcome
+
+HOSTILE = Path(__file__).with_name("hostile.py")
+ANSWER = Outcome(np.array([1.0, 2.0]), seconds={"reward": 0.5}, output="said")
+OUTCOMES = {
+    "trap": ("skipped", "trap"),
+    "forges-a-pickle": ("failed", answers.NO_ANSWER),
+    "forges-an-answer": ("failed", answers.NO_ANSWER),
+    "announces-too-much": ("failed", "runs on, but its connection is closed or silent"),
+    "leaves-a-child-with-the-connection": ("failed", "died (EXIT(7))"),
+    "closes-all-and-sleeps": ("failed", "runs on, but its connection is closed or silent"),
+    "kills-the-parent": ("failed", "died with the process that forked it"),
+    "raises-megabytes": ("failed", "ValueError: xxx"),
+}
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the attacks need /proc")
+
+
+@pytest.fixture
+def honest(toy_root, tmp_path):
+    return run(toy_root, tmp_path / "before", ["honest"], plugin=HOSTILE)["toy-gold@1", "honest", 0]
+
+
+@pytest.mark.parametrize(("name", "n_jobs"), [*((name, 1) for name in OUTCOMES), ("kills-the-parent", 2)])
+def test_an_attack_costs_its_own_cell_and_runs_nothing_in_the_run(toy_root, tmp_path, honest, name, n_jobs):
+    """The run ends, the neighbour's rewards are the same bits, and no file was written by the run's process."""
+    note = tmp_path / "note"
+    label = f"{name}[file={note}]"
+    cells = run(toy_root, tmp_path / "home", [label, "honest"], plugin=HOSTILE, n_jobs=n_jobs)
+    if name.startswith("leaves"):
+        os.kill(int(note.read_text()), signal.SIGKILL)
+    else:
+        assert not note.exists()
+    status, said = OUTCOMES[name]
+    cell = cells["toy-gold@1", label, 0]
+    assert (cell.status, said in cell.error) == (status, True), cell.error
+    assert len(cell.error) <= answers.KEPT_OUTPUT
+    assert same_arrays(cells["toy-gold@1", "honest", 0].arrays, honest.arrays)
+
+
+def test_an_answer_arrives_as_it_was_packed():
+    """Every reward passes through here."""
+    read = answers.unpacked(answers.packed(ANSWER), 2, "rewards")
+    assert read.rewards.tolist() == [1.0, 2.0]
+    assert read.rewards.flags.writeable
+    assert (read.seconds, read.output, read.phase) == (ANSWER.seconds, "said", "")
+
+
+def changed(**fields):
+    line, _, values = answers.packed(ANSWER).partition(b"\n")
+    return json.dumps(json.loads(line) | fields).encode() + b"\n" + values
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"[]\n",
+        b"[" * 100_000,
+        answers.packed(ANSWER)[:-1],
+        answers.packed(Outcome()),
+        answers.packed(replace(ANSWER, rewards=np.array([1.0, np.nan]))),
+        answers.packed(replace(ANSWER, rewards=np.ones(3))),
+        changed(columns=["rewards", "rewards"]),
+        changed(columns=["output"]),
+        changed(phase="elsewhere"),
+        changed(error=3),
+        changed(skipped="no"),
+        changed(seconds={"fit": float("nan")}),
+        changed(seconds=[]),
+        changed(gold=1),
+    ],
+)
+def test_what_is_no_answer_is_refused(data):
+    """Anything but two finite rewards and known words would end the run, or stand in a table."""
+    with pytest.raises(ValueError, match="no answer"):
+        answers.unpacked(data, 2, "rewards")
