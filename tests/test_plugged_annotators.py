@@ -408,6 +408,22 @@ def test_a_hostile_one_costs_its_command_one_line(toys):
     assert toys("run", "-m", "good", "-t", "toy-gold", "-r", "1", "-o", "fine").code == 0
 
 
+def test_what_it_prints_is_not_in_the_tables(toys):
+    """Programs read tables from standard output."""
+    text = PLUGIN.format(name="mine", reference="").replace("rng.random(len(offered)) < rate", "print('heard')")
+    answer = run(toys, write(toys.folder / "mine.py", text))
+    assert "heard" not in answer.out
+    assert "heard" in answer.err
+
+
+def test_an_unknown_parameter_of_one_of_rmsuite_is_told_with_the_known():
+    """Also by a curve over a parameter that the task's annotator has not; what finds the inner one is none."""
+    with pytest.raises(UnknownNameError, match=r"parameter of annotator 'flip', 'rat': .*one of rate, got 'rat'"):
+        BUILT_IN.annotator("flip[rat=0.2]")
+    with pytest.raises(UnknownNameError, match=r"one of k, of, got"):
+        BUILT_IN.annotator("majority[n=3]")
+
+
 def test_lists_and_descriptions_show_it(toys):
     file = plugin(toys.folder / "mine.py")
     listed = toys("list", "annotators", "--plugin", file)

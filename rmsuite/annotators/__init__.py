@@ -15,7 +15,7 @@ from rmsuite.annotators import composed, single
 from rmsuite.annotators.base import ABSTAINED, FIRST, SECOND, TIE, ConfiguredAnnotator, Offered, sides
 from rmsuite.annotators.plugged import Annotator, Plugged
 from rmsuite.errors import TaskError, clash, unknown_name
-from rmsuite.method import parse
+from rmsuite.method import chosen_parameters, parameters_of, parse
 
 DEPTH = 6  # of annotators built over one another
 __all__ = [
@@ -89,10 +89,14 @@ class AnnotatorBook:
 
 
 def _made(make: Callable[..., ConfiguredAnnotator], text: str, parameters: Mapping[str, Any]) -> ConfiguredAnnotator:
+    name = parse(text)[0]
+    do = f"see `rmsuite info {name}`"
+    known, given = ({k: v for k, v in some.items() if k != "find"} for some in (parameters_of(make), parameters))
+    chosen_parameters(f"annotator {name!r}", do, known, given)
     try:
         return make(**parameters)
     except TypeError as error:
-        raise TaskError(who=f"annotator {text!r}", expected="known parameters", got=str(error), do="mend it") from None
+        raise TaskError(who=f"annotator {text!r}", expected="known parameters", got=str(error), do=do) from None
 
 
 def annotator(text: str) -> ConfiguredAnnotator:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
+import sys
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
@@ -131,10 +133,14 @@ class _Judging:
         return judge
 
     def _undisturbed(self, call: Callable[[], Any]) -> Any:
-        """Call a stranger's code; its failure is an error that names it, and global random states stay as they are."""
+        """Call a stranger's code; its failure is an error that names it, and global random states stay as they are.
+
+        What it prints goes to standard error: standard output is for tables, which programs read.
+        """
         before = _global_states()
         try:
-            returned = call()
+            with contextlib.redirect_stdout(sys.stderr):
+                returned = call()
         except RmsuiteError:
             raise
         except (Exception, SystemExit) as error:
