@@ -276,6 +276,33 @@ def test_embeddings_that_are_none_are_refused_by_the_embedders_name(tmp_path, an
     assert error.value.who == "embedder 'fake'"
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("def card(self)", "def cart(self)", "no attribute 'card'"),
+        ("def embed(self", "def embad(self", "no attribute 'embed'"),
+        ('return {"base_model": "slow"}', "raise KeyError('card')", "KeyError: 'card'"),
+        ("time.sleep(self.wait)", "raise ValueError('no model')", "ValueError: no model"),
+        ("self.scale, self.wait", "scales, self.wait", "has no attribute 'scale'"),
+        ("def __init__(self, ", "def __init__(self, must, ", "must"),
+    ],
+)
+def test_an_embedder_that_fails_is_told_by_its_name_without_a_traceback(mine, old, new, message):
+    """Who embeds with somebody else's plugin has to know whose fault it is."""
+    write(mine.folder / "bad.py", SLOW.replace(old, new))
+    answer = mine.bare("embed", "mine.jsonl", "--plugin", "bad.py", "--embedder", "slow")
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err.startswith("rmsuite: embedder 'slow")
+    assert message in answer.err
+
+
+def test_what_an_embedder_prints_is_not_on_standard_output(mine):
+    write(mine.folder / "loud.py", SLOW.replace("time.sleep(self.wait)", "print('heard')"))
+    answer = mine.bare("embed", "mine.jsonl", "--plugin", "loud.py", "--embedder", "slow")
+    assert answer.code == 0
+    assert "heard" not in answer.out
+
+
 def test_a_width_that_changes_between_shards_is_refused(tmp_path):
     texts = [("p", "r")] * (SHARD + 1)
     with pytest.raises(EmbedderError, match=r"shape \(1, 256\)"):

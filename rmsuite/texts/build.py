@@ -21,7 +21,7 @@ from rmsuite.pools import EMBEDDINGS_CARD, FORMAT, POOL_CARD, read_card
 from rmsuite.texts.examples import Examples, read_examples
 from rmsuite.texts.files import read_rows
 from rmsuite.texts.pool import TextPool, lay_out
-from rmsuite.texts.shards import Bar, Shards, request
+from rmsuite.texts.shards import Bar, Shards, asked, request
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,10 @@ def build(order: Order, embedder: ConfiguredEmbedder, bar: Bar, tell: Callable[[
     """
     roots.checked_name(order.name)
     read = read_examples(read_rows(order.source), str(order.source))
-    pool, model = lay_out(read.examples, str(order.source)), embedder.make()
-    card = _checked_card(model.card(), embedder.label)
+    pool = lay_out(read.examples, str(order.source))
+    who = f"embedder {embedder.label!r}"
+    model = asked(who, embedder.make)
+    card = _checked_card(asked(who, lambda: model.card()), embedder.label)
     key = request(pool.texts, embedder.label, card)
     roots.make_root(order.root)
     work = order.root / f".embedding-{order.name}-{key[:16]}"
@@ -76,7 +78,7 @@ def build(order: Order, embedder: ConfiguredEmbedder, bar: Bar, tell: Callable[[
         done = sum(path.exists() for path in shards.paths)
         if done:
             tell(f"going on with {done} of {len(shards.paths)} shards that are there")
-        shards.fill(pool.texts, model, f"embedder {embedder.label!r}", bar)
+        shards.fill(pool.texts, model, who, bar)
         _write_embeddings(work / "draft" / home, shards, {**card, "embedder": embedder.label, "request_sha256": key})
     else:
         tell("these embeddings are there already")

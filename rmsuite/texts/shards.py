@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from rmsuite.embedders import EmbeddingModel
-from rmsuite.errors import EmbedderError
+from rmsuite.errors import EmbedderError, RmsuiteError, describe
 
 SHARD = 256  # texts
 Bar = Callable[[Iterable[int]], Iterable[int]]
@@ -52,7 +54,7 @@ class Shards:
             path = self.paths[number]
             if _read(path) is None:
                 given = texts[number * SHARD : (number + 1) * SHARD]
-                rows = _checked(model.embed(given), len(given), width, who)
+                rows = _checked(asked(who, lambda some: model.embed(some), given), len(given), width, who)
                 width = rows.shape[1]
                 _write(path, rows)
 
@@ -82,6 +84,24 @@ class Shards:
             return facts | {"why_float32": f"float16 ends at 65504; the largest magnitude is {largest:g}"}
         loss = float(f"{np.sqrt(lost / max(whole, 1e-300)):.3g}")
         return facts | {"float16_relative_error": loss, "float16_largest_value": float(np.float16(largest))}
+
+
+def asked(who: str, call: Callable[..., Any], *given: Any) -> Any:
+    """Return what a stranger's code answers; what it prints is not for standard output.
+
+    Raises
+    ------
+    EmbedderError
+        If it fails otherwise than by an error of rmsuite, which has its own words.
+    """
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            return call(*given)
+    except RmsuiteError:
+        raise
+    except Exception as error:
+        do = "mend the embedder, or change its parameters"
+        raise EmbedderError(who=who, expected="an answer", got=describe(error), do=do) from error
 
 
 def _read(path: Path) -> np.ndarray | None:
