@@ -32,6 +32,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     _add_embed(commands)
     _add_import(commands)
     _add_fetch(commands)
+    _add_housekeeping(commands)
 
 
 def _add(
@@ -61,6 +62,7 @@ def _add_bare(
 def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = _add(commands, "run", "run methods and print the table beside stored baselines and controls")
     _add_cells(command)
+    command.add_argument("--dry-run", action="store_true", help="say what would be computed, and compute nothing")
     _add_format(command)
     _add_output(command)
 
@@ -241,6 +243,14 @@ def _add_new(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     command.add_argument("what", choices=["plugin"])
     command.add_argument("name", metavar="NAME", help="the method's name")
     command.add_argument("--into", type=Path, default=Path(), metavar="DIR", help="parent folder (default: here)")
+
+
+def _add_housekeeping(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = _add_bare(commands, "clean", "list what a results folder holds beside finished cells, and delete it")
+    _add_home(command)
+    command.add_argument("--all", action="store_true", help="finished cells too")
+    command.add_argument("-y", "--yes", action="store_true", help="delete what is listed")
+    _add(commands, "sys-info", "print what numbers and seconds rest on here: versions, processor, BLAS")
 
 
 def _add_coverage(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -17,10 +17,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import rmsuite
 from rmsuite import results
 from rmsuite.closure import Closure, version
 from rmsuite.errors import ResultsError
+from rmsuite.version import __version__
 
 Made = Mapping[str, str]
 MISSING, FAILED = "there is no result", "it failed"
@@ -40,7 +40,7 @@ class Wanted:
 def core() -> dict[str, str]:
     """Return what all cells of a run share."""
     return {
-        "rmsuite": f"{rmsuite.__version__} {_own_code()}",
+        "rmsuite": f"{__version__} {_own_code()}",
         "python": f"{sys.version_info.major}.{sys.version_info.minor}",
         "machine": platform.machine(),
         **{name: version(name) for name in NUMBERS},
@@ -49,7 +49,7 @@ def core() -> dict[str, str]:
 
 @cache
 def _own_code() -> str:
-    home = Path(rmsuite.__file__).parent
+    home = Path(__file__).parent
     return digest({path.relative_to(home).as_posix(): path.read_text("utf-8") for path in home.rglob("*.py")})
 
 

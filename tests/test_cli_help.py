@@ -30,6 +30,7 @@ WORKING = {
         "--method good --task toy-gold --repetitions 1 --jobs 2 --output other",
         f"-m good -t toy-gold -r 1 -o other {AGAIN}",
         "-m good -t toy-gold -r 1 -o other --only missing",
+        "-m good -t toy-gold -r 2 -o other --dry-run",
     ],
     "table": [
         "-t toy-gold --format json --no-stored",
@@ -61,6 +62,8 @@ WORKING = {
         "good -t toy-gold --format json --no-stored -o rmsuite-results",
         "good --task toy-gold --output rmsuite-results",
     ],
+    "clean": ["rmsuite-results --all", "--all -y", "--yes"],
+    "sys-info": [""],
     "verify": ["--rounding", "rmsuite-results --rerun 1 --seed 3 -j 1 --no-record", "--rerun all --jobs 1"],
     "reproduce": ["table.txt -j 1", "table.txt --commands-only --jobs 1"],
     "cite": [
@@ -84,7 +87,7 @@ WORKING = {
     "fetch": ["", "cards --to there", "*-pool --url http://localhost:1/never-asked"],
     "coverage": ["--simulations 40 --draws 200 --seed 1 --hard"],
 }
-BARE = {"new", "import", "merge", "diff-protocol", "coverage"}  # they need no plugin
+BARE = {"clean", "new", "import", "merge", "diff-protocol", "coverage"}  # they need no plugin
 
 
 @pytest.fixture

@@ -154,7 +154,7 @@ def test_changed_data_recomputes_everything_in_another_folder_and_is_refused_in_
     ("edit", "said"),
     [
         ("rmsuite.closure.version = lambda name: '9.9 abc' if name == 'numpy' else version(name)", "numpy ("),
-        ("rmsuite.__version__ = '99'", "rmsuite ("),
+        ("rmsuite.version.__version__ = '99'", "rmsuite ("),
     ],
     ids=["numpy", "rmsuite"],
 )

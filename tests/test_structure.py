@@ -56,6 +56,7 @@ LAYERS = (
         "forks",
         "closure",
         "reuse",
+        "environment",
         "setting",
         "handover",
         "embedders",

@@ -30,6 +30,8 @@ COMMANDS: Mapping[str, str] = {
     "import": "bring:bring",
     "fetch": "fetch:fetch",
     "coverage": "coverage:show_coverage",
+    "clean": "housekeeping:clean",
+    "sys-info": "housekeeping:show_system",
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import sys
 from argparse import Namespace
@@ -25,11 +26,16 @@ from rmsuite.results import CellRecord
 from rmsuite.sweeps import studies, tasks_of
 from rmsuite.tasks import Task
 
+ENVIRONMENT = "environment.json"  # in a results folder: what its last run was made with
+
 
 def run(options: Namespace) -> int:
     """Run methods on tasks, and print the tables."""
     catalogue = shared.catalogue(options)
-    records = run_cells(catalogue, options, entrants(catalogue, options.method))
+    chosen = entrants(catalogue, options.method)
+    if options.dry_run:
+        return show_plan(shared.book(catalogue), options, chosen)
+    records = run_cells(catalogue, options, chosen)
     print_report(catalogue, options, records)
     return conclude(options.output, records)
 
@@ -43,12 +49,10 @@ def run_cells(catalogue: Catalogue, options: Namespace, chosen: Sequence[harness
         If the results folder holds cells of another signature.
     """
     book = shared.book(catalogue)
-    suite = book.suite(options.suite)
-    tasks = asked(book, options)
+    tasks, repetitions = asked(book, options), n_repetitions(book, options)
     _warn_of_superseded(tasks)
-    repetitions = options.repetitions or suite.repetitions
-    _refuse_another_signature(tasks, options.seed, options.output)
-    plan = planned(list(harness.wanted(tasks, chosen, repetitions, options.seed)), options)
+    plan = planned(tasks, chosen, repetitions, options)
+    _note_environment(catalogue, options.output)
     if plan.kept:
         print(f"rmsuite: {len(plan.kept)} of {plan.n_cells} cells are there already", file=sys.stderr)
     loaded = [task.load() for task in tasks if any(cell.task == task.label for cell in plan.open)]
@@ -71,8 +75,49 @@ class Plan:
     n_cells: int
 
 
-def planned(cells: Sequence[reuse.Wanted], options: Namespace) -> Plan:
-    """Decide which cells are computed; say why, if the options ask for it."""
+def n_repetitions(book: TaskBook, options: Namespace) -> int:
+    """Return how often each cell is repeated: as the options say, else the suite."""
+    return int(options.repetitions or book.suite(options.suite).repetitions)
+
+
+def show_plan(book: TaskBook, options: Namespace, chosen: Sequence[harness.Entrant]) -> int:
+    """Print how many cells of each method would be computed, and how long its fits took before."""
+    plan = planned(asked(book, options), chosen, n_repetitions(book, options), options)
+    for name in dict.fromkeys(cell.method for cell in plan.open):
+        cells = [cell for cell in plan.open if cell.method == name]
+        print(f"{name}: {len(cells)} cells{_expected(options.output, cells)}")
+    print(f"{len(plan.open)} of {plan.n_cells} cells would be computed; nothing was")
+    return 0
+
+
+def _expected(home: Path, cells: Sequence[reuse.Wanted]) -> str:
+    """Say how long cells should take by other repetitions of theirs in the folder; nothing where there are none."""
+    seconds = [results.seconds(home, cell.task, cell.method) for cell in cells]
+    known = [one for one in seconds if one is not None]
+    if not known:
+        return ""
+    whole = sum(known) / len(known) * len(cells)
+    return f", about {whole:.1f} s of one core (after {len(known)} of them by results that are there)"
+
+
+def _note_environment(catalogue: Catalogue, home: Path) -> None:
+    """Keep beside the cells what the run was made with; where that cannot be written, the first cell says so."""
+    with contextlib.suppress(OSError):
+        home.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(shared.environment_of(catalogue.plugins), indent=1)
+        (home / ENVIRONMENT).write_text(text + "\n", encoding="utf-8")
+
+
+def planned(tasks: Sequence[Task], chosen: Sequence[harness.Entrant], repetitions: int, options: Namespace) -> Plan:
+    """Decide which cells are computed; say why, if the options ask for it.
+
+    Raises
+    ------
+    ResultsError
+        If the results folder holds cells of another signature.
+    """
+    _refuse_another_signature(tasks, options.seed, options.output)
+    cells = list(harness.wanted(tasks, chosen, repetitions, options.seed))
     found = [(cell, *_known(cell, options)) for cell in cells]
     wanted = [(cell, why) for cell, record, why in found if record is None and _is_asked(why, options.only)]
     if options.explain_cache:

@@ -6,10 +6,13 @@ import os
 from argparse import Namespace
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 from rmsuite import plugins, results, signature
 from rmsuite.book import TaskBook, read_book
 from rmsuite.bundles import levels
+from rmsuite.catalogue import Plugin
+from rmsuite.environment import environment
 from rmsuite.errors import unknown_name
 from rmsuite.plugins import Catalogue
 from rmsuite.reports.records import Verification
@@ -66,3 +69,14 @@ def records(home: Path, tasks: Iterable[str] | None = None) -> list[CellRecord]:
 def level(*homes: Path) -> Callable[[CellRecord], Verification]:
     """Return how far records of these folders have been verified."""
     return levels.of(levels.read(home) for home in homes)
+
+
+def environment_of(plugins: Iterable[Plugin]) -> dict[str, Any]:
+    """Return the environment with the packages of installed plugins and the folders of plugin files."""
+    files, installed = [], []
+    for plugin in plugins:
+        if plugin.origin.endswith(".py"):
+            files.append(Path(plugin.origin).parent)
+        elif plugin.methods:
+            installed.append(plugin.origin.partition(" ")[0])
+    return environment(files, installed)

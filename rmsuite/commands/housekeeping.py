@@ -1,0 +1,59 @@
+"""``rmsuite sys-info`` and ``rmsuite clean``."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from argparse import Namespace
+from pathlib import Path
+
+from rmsuite import results
+from rmsuite.commands import shared
+from rmsuite.errors import ResultsError
+
+
+def show_system(options: Namespace) -> int:
+    """Print what numbers and seconds rest on here, as JSON."""
+    print(json.dumps(shared.environment_of(shared.catalogue(options, strict=False).plugins), indent=1))
+    return 0
+
+
+FILE = re.compile(r"\d+\.json|\d+-[0-9a-f]{16}\.npz|\.\d+\.(json|npz)\.\d+")  # of a cell
+CELLS = "*@*/*"  # where cells lie within a results folder: nothing else is ever deleted
+
+
+def clean(options: Namespace) -> int:
+    """Print what a results folder holds beside finished cells, or all of it, and delete it if told so."""
+    found = _all(options.home) if options.all else _debris(options.home)
+    for path in found:
+        print(path)
+        if options.yes:
+            with contextlib.suppress(FileNotFoundError):
+                path.unlink()
+    if options.yes:
+        _remove_empty(options.home)
+    done = "deleted" if options.yes else "would be deleted: say -y"
+    print(f"{len(found)} file{'s' * (len(found) != 1)} {done}")
+    return 0
+
+
+def _all(home: Path) -> list[Path]:
+    """Return the files of all cells, half-written ones too."""
+    return sorted(path for path in home.glob(f"{CELLS}/*") if path.is_file() and FILE.fullmatch(path.name))
+
+
+def _debris(home: Path) -> list[Path]:
+    """Return records that failed or are damaged, arrays that no record names, and files that were left half-written."""
+    whole: set[Path] = set()
+    for path in home.glob(f"{CELLS}/*.json"):
+        with contextlib.suppress(ResultsError):
+            if results.read(path).status != "failed":
+                whole |= set(results.files(path))
+    return [path for path in _all(home) if path not in whole]
+
+
+def _remove_empty(home: Path) -> None:
+    for folder in (*home.glob(f"{CELLS}/"), *home.glob("*@*/")):
+        with contextlib.suppress(OSError):  # it still holds something
+            folder.rmdir()
