@@ -44,7 +44,9 @@ def toys(bundle, capfd, monkeypatch):
     return found
 
 
-RARER = {"gives", "train-pool", "train-embeddings", "generators"}  # of tasks that use these fields (test_variants)
+# Of tasks that use these fields: test_variants, test_gold, test_attacks, test_plugged_annotators.
+RARER = {"gives", "train-pool", "train-embeddings", "generators", "annotator-code"}
+RARER |= {"gold", "train-gold", "probe", "probe-embeddings"}
 
 
 def test_every_part_that_is_written_is_explained_and_every_explained_part_is_written(printed):

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from command_line import Toys
 from plugin_files import source, write
+from test_diff_protocol import RARER
 
 from rmsuite import results, signature
 from rmsuite.bundles import protocol
@@ -77,8 +78,7 @@ def test_every_part_that_a_table_writes_has_an_explanation(toys):
         row["signature"] for row in csv.DictReader(io.StringIO(toys("table", "-o", "both", "--format", "csv").out))
     ]
     parts = {part for line in lines for part in signature.read(line)}
-    of_variants = {"gives", "train-pool", "train-embeddings", "generators"}
-    assert parts | of_variants == set(protocol.MEANING)
+    assert parts | RARER == set(protocol.MEANING)
 
 
 def test_a_citation_is_of_what_was_used_and_of_nothing_else(toys):

@@ -54,7 +54,7 @@ def _table(table: Table) -> dict[str, Any]:
         ],
         "best_control": table.best_control or None,
         "repetitions": list(table.repetitions),
-        "facts": {key: fact for key, fact in table.facts.items() if not key.endswith("_seconds")},
+        "facts": {key: fact for key, fact in table.facts.items() if not key.endswith("_seconds") and key != "made_of"},
         "footer": footer(table),
         "rows": [_row(row, table) for row in table.rows],
     }

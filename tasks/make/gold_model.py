@@ -133,6 +133,8 @@ def card(gold: Gold, name: str, n_pairs: int, held_out: Mapping[str, Any]) -> di
 
 def write_base_model(cache: Path, name: str, base: str) -> None:
     """Write the embedding set of a pool that was embedded for its gold rewards, and that methods get too."""
+    if (gold_features.folder(name) / "embeddings" / base).is_dir():
+        return  # what is read back from it is rounded already
     model = base_models.named(base)
     made = {package: version(package) for package in model.made_with}
     found = gold_features.features(name, base, cache)
