@@ -15,7 +15,7 @@ from rmsuite.errors import ResultsError
 
 def show_system(options: Namespace) -> int:
     """Print what numbers and seconds rest on here, as JSON."""
-    print(json.dumps(shared.environment_of(shared.catalogue(options, strict=False).plugins), indent=1))
+    print(json.dumps(shared.environment_of(shared.catalogue(options).plugins), indent=1))
     return 0
 
 

@@ -52,16 +52,16 @@ def run_cells(catalogue: Catalogue, options: Namespace, chosen: Sequence[harness
     tasks, repetitions = asked(book, options), n_repetitions(book, options)
     _warn_of_superseded(tasks)
     plan = planned(tasks, chosen, repetitions, options)
-    _note_environment(catalogue, options.output)
     if plan.kept:
         print(f"rmsuite: {len(plan.kept)} of {plan.n_cells} cells are there already", file=sys.stderr)
     loaded = [task.load() for task in tasks if any(cell.task == task.label for cell in plan.open)]
     workers = executor(catalogue, book, options.output, options.jobs, tasks)
     workers = replace(workers, timeout=options.timeout, memory=options.memory and int(options.memory * 2**20))
     todo = {(cell.task, cell.method, cell.repetition) for cell in plan.open}
-    with _progress(len(todo), options.output) as advance:
+    home = options.output
+    with _progress(len(todo), home) as advance, _noted(catalogue, home):
         fresh = harness.run(
-            loaded, chosen, repetitions, options.seed, workers, options.output, advance, lambda *cell: cell not in todo
+            loaded, chosen, repetitions, options.seed, workers, home, advance, lambda *cell: cell not in todo
         )
     return [*plan.kept, *fresh]
 
@@ -77,7 +77,8 @@ class Plan:
 
 def n_repetitions(book: TaskBook, options: Namespace) -> int:
     """Return how often each cell is repeated: as the options say, else the suite."""
-    return int(options.repetitions or book.suite(options.suite).repetitions)
+    suite = book.suite(options.suite)  # an unknown one is a mistake, needed or not
+    return int(options.repetitions or suite.repetitions)
 
 
 def show_plan(book: TaskBook, options: Namespace, chosen: Sequence[harness.Entrant]) -> int:
@@ -100,10 +101,18 @@ def _expected(home: Path, cells: Sequence[reuse.Wanted]) -> str:
     return f", about {whole:.1f} s of one core (after {len(known)} of them by results that are there)"
 
 
+@contextlib.contextmanager
+def _noted(catalogue: Catalogue, home: Path) -> Iterator[None]:
+    """Keep beside the cells of a run, if there are some at its end, what it was made with."""
+    try:
+        yield
+    finally:
+        if home.is_dir():
+            _note_environment(catalogue, home)
+
+
 def _note_environment(catalogue: Catalogue, home: Path) -> None:
-    """Keep beside the cells what the run was made with; where that cannot be written, the first cell says so."""
-    with contextlib.suppress(OSError):
-        home.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(OSError):  # a full disk was said already
         text = json.dumps(shared.environment_of(catalogue.plugins), indent=1)
         (home / ENVIRONMENT).write_text(text + "\n", encoding="utf-8")
 
