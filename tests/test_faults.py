@@ -109,7 +109,7 @@ def test_a_run_that_is_killed_fifty_times_ends_with_the_bits_of_one_that_was_not
     rng, kept = np.random.default_rng(0), 0
     for _ in range(KILLS):
         run = toys.start()
-        time.sleep(rng.uniform(0.2, 1.6))
+        time.sleep(rng.uniform(0.1, 1.0))
         run.kill()
         run.communicate()
         cells = toys.cells()  # every record that is there is whole
