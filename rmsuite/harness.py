@@ -83,9 +83,9 @@ class Executor(Protocol):
 Done = Callable[[str, str, int], bool]  # of a cell, by task, method and repetition
 
 
-def of_task(card: Task, root_seed: int) -> dict[str, str]:
-    """Return what all cells of a task are made of, beside what all cells share."""
-    return {"signature": signature_line(card, root_seed), "columns": ",".join(card.shown)}
+def of_task(line: str, card: Task) -> dict[str, str]:
+    """Return what all cells of a task with this signature are made of, beside what all cells share."""
+    return {"signature": line, "columns": ",".join(card.shown)}
 
 
 def wanted(
@@ -96,7 +96,7 @@ def wanted(
     methods: dict[str, dict[str, str]] = {control.name: {} for control in CONTROLS}
     methods |= {e.configured.label: e.made_of() for e in entrants}
     for card in cards:
-        task = {**of_task(card, root_seed), **core}
+        task = {**of_task(signature_line(card, root_seed), card), **core}
         for repetition, (method, code) in product(range(repetitions), methods.items()):
             yield reuse.Wanted(card.label, method, repetition, {**task, **code})
 
@@ -230,14 +230,14 @@ def signature_line(task: Task | LoadedTask, root_seed: int) -> str:
 
 
 def _identity(setting: Setting, method: str, kind: str, origin: str, code: Mapping[str, str]) -> dict[str, Any]:
-    card, seed = setting.task.card, setting.root_seed
-    made_of = {**of_task(card, seed), **reuse.core(), **code}
+    card, line = setting.task.card, signature_line(setting.task, setting.root_seed)
+    made_of = {**of_task(line, card), **reuse.core(), **code}
     return {
         "task": card.label,
         "method": method,
         "kind": kind,
         "repetition": setting.repetition,
-        "signature": made_of["signature"],
+        "signature": line,
         "origin": origin,
         "facts": setting.facts() | {"made_of": made_of},
     }

@@ -37,7 +37,8 @@ class Wanted:
     made_of: Made
 
 
-def core() -> dict[str, str]:
+@cache
+def core() -> Made:
     """Return what all cells of a run share."""
     return {
         "rmsuite": f"{__version__} {_own_code()}",
@@ -59,13 +60,16 @@ def digest(parts: Mapping[str, Any]) -> str:
 
 
 def of_code(closures: Iterable[Closure]) -> dict[str, str]:
-    """Return what is said of a method's code: a digest of its sources, and the packages that they import."""
-    sources: dict[str, str] = {}
-    packages: dict[str, str] = {}
-    for one in closures:
-        sources |= one.sources
-        packages |= one.packages
-    return {"code": digest(sources), **dict(sorted(packages.items()))}
+    """Return what is said of a method's code: a digest of its sources, and the packages that they import.
+
+    Two plugins may have files of one name, and a package any name: neither hides another thing that a cell is made of.
+    """
+    found = list(closures)
+    packages = {f"package {name}": number for one in found for name, number in one.packages.items()}
+    return {
+        "code": digest({"sources": [sorted(one.sources.items()) for one in found]}),
+        **dict(sorted(packages.items())),
+    }
 
 
 def kept(home: Path, wanted: Wanted) -> tuple[results.CellRecord | None, str]:

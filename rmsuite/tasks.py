@@ -259,5 +259,9 @@ class LoadedTask:
         return "; ".join(sorted(licences))
 
     def signature(self) -> dict[str, str]:
-        """Return what ``Task.signature`` does."""
+        """Return what ``Task.signature`` does; the cards are read once."""
+        return self._signature
+
+    @cached_property
+    def _signature(self) -> dict[str, str]:
         return self.card.signature()

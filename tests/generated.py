@@ -146,6 +146,7 @@ def make_results() -> None:
     arguments = [argument for name in reference_methods() for argument in ("--method", name)]
     with redirect_stdout(io.StringIO()):
         cli.main(["run", *arguments, "--no-stored", "--output", str(STORED)])
+        (STORED / "environment.json").unlink()  # of this machine, not of the results
         cli.main(["verify", str(STORED), "--rerun", "all"])
 
 

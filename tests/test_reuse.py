@@ -17,8 +17,10 @@ import tomli_w
 from running import same_arrays
 
 from rmsuite import results
+from rmsuite.closure import Closure
 from rmsuite.pool_files import sha256
 from rmsuite.pools import read_card
+from rmsuite.reuse import of_code
 
 PLUGIN = """import numpy as np
 import rmsuite
@@ -201,3 +203,12 @@ def test_what_a_cell_is_made_of_is_stored_with_it(done):
     made_of = record["facts"]["made_of"]
     assert {"signature", "columns", "rmsuite", "python", "machine", "numpy", "parameters", "code"} <= set(made_of)
     assert made_of["signature"] == record["signature"]
+
+
+def test_files_of_one_name_and_packages_of_any_name_hide_nothing():
+    """Two plugins of one method may both be ``mine.py``; a package may be called as a part of a cell is."""
+    one, two, edited = ({"mine.py": digest} for digest in ("1", "2", "3"))
+    codes = [of_code([Closure(first, {}), Closure(two, {})])["code"] for first in (one, edited)]
+    assert codes[0] != codes[1]
+    said = of_code([Closure(one, {"signature": "1.0", "code": "2.0"})])
+    assert said == {"code": of_code([Closure(one, {})])["code"], "package code": "2.0", "package signature": "1.0"}
