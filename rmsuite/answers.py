@@ -15,14 +15,14 @@ from typing import Any, get_args
 import numpy as np
 
 from rmsuite.arrays import as_probability, as_rewards, as_uncertainty
-from rmsuite.worker import KEPT_OUTPUT, Outcome, Phase
+from rmsuite.worker import KEPT_ERROR, Outcome, Phase
 
 COLUMNS: dict[str, Callable[..., np.ndarray]] = {
     "rewards": as_rewards,
     "uncertainty": as_uncertainty,
     "probability": as_probability,
 }
-TEXTS = ("phase", "error", "traceback", "output")
+TEXTS = ("phase", "error", "traceback")
 FLAGS = ("states_probability", "skipped")
 KEPT_TRACEBACK = 20_000  # characters of its end
 NO_ANSWER = "the worker process sent what is no answer"
@@ -38,8 +38,8 @@ def packed(outcome: Outcome) -> bytes:
     """Return an outcome as a line of JSON and the float64 values of its columns."""
     columns = {name: getattr(outcome, name) for name in COLUMNS if getattr(outcome, name) is not None}
     head = {name: getattr(outcome, name) for name in (*FLAGS, "phase", "seconds")}
-    head |= {"error": outcome.error[:KEPT_OUTPUT], "output": outcome.output[-2 * KEPT_OUTPUT :]}
-    head |= {"traceback": outcome.traceback[-KEPT_TRACEBACK:], "columns": list(columns)}
+    head |= {"error": outcome.error[:KEPT_ERROR], "traceback": outcome.traceback[-KEPT_TRACEBACK:]}
+    head |= {"columns": list(columns)}
     values = (np.ascontiguousarray(column, dtype=np.float64).tobytes() for column in columns.values())
     return b"\n".join([json.dumps(head).encode(), b"".join(values)])
 

@@ -45,6 +45,11 @@ class Gathered:
         return np.asarray(self.matrix[self.rows[part]]).astype(np.float32)
 
 
+def gathered(rows: np.ndarray | Gathered) -> np.ndarray | Gathered:
+    """Return small embeddings as an array; large ones stay rows of a matrix."""
+    return rows[:] if isinstance(rows, Gathered) and not is_large(*rows.shape) else rows
+
+
 def frozen(array: np.ndarray) -> np.ndarray:
     """Return a read-only view of ``array``."""
     view = array.view()

@@ -136,16 +136,17 @@ class Catalogue:
 
     def made_of(self, configured: Configured) -> dict[str, str]:
         """Return what a method's code is made of, and that of the methods which its parameters name."""
-        return of_code(closure(module) for module in self._modules_of(configured))
+        return of_code(closure(module) for module in self.modules_of(configured))
 
-    def _modules_of(self, configured: Configured) -> Iterator[ModuleType]:
+    def modules_of(self, configured: Configured) -> Iterator[ModuleType]:
+        """Yield the top-level modules of a method, and of the methods that its parameters name."""
         name = getattr(configured.method.make, "__module__", None) or ""
         module = sys.modules.get(name.partition(".")[0])
         if module is not None and getattr(module, "__file__", None):
             yield module
         for value in configured.settings().values():
             if isinstance(value, str) and value.partition("[")[0] in self.owners:
-                yield from self._modules_of(self.configured(value)[1])
+                yield from self.modules_of(self.configured(value)[1])
 
     @property
     def modules(self) -> tuple[str, ...]:

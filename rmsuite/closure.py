@@ -41,7 +41,17 @@ class Closure:
 def closure(module: ModuleType) -> Closure:
     """Return the closure of a plugin module, a file or a package."""
     path = Path(str(module.__file__))
-    start = path.parent if hasattr(module, "__path__") else path
+    return closure_at(path.parent if hasattr(module, "__path__") else path)
+
+
+def closure_of(name: str) -> Closure | None:
+    """Return the closure of a top-level module, which is not imported for it; None if there is no source of it."""
+    place = _found(name)
+    return None if place is None else closure_at(place)
+
+
+def closure_at(start: Path) -> Closure:
+    """Return the closure of a file, or of a package's folder."""
     sources: dict[Path, Path] = {}  # each file with the folder that it is named from
     packages: dict[str, str] = {}
     waiting = [start]

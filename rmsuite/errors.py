@@ -70,6 +70,10 @@ class ResultsError(RmsuiteError):
     """A result file that cannot be read, or results that do not belong in one table."""
 
 
+class ClusterError(RmsuiteError):
+    """A cluster that cannot be reached, or whose workers would give other numbers."""
+
+
 class NotApplicable(Exception):  # noqa: N818 -- a refusal, not an error: "not for me"
     """A method raises this to say that it cannot do a task; the cell is recorded as skipped, with the reason."""
 

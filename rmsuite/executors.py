@@ -1,113 +1,36 @@
-"""Run jobs in local worker processes, each in one of its own: a crash costs the job that ran in it."""
+"""Run jobs in local worker processes, several at a time; or in this process, to look for mistakes."""
 
 from __future__ import annotations
 
-import contextlib
-import io
-import os
 import queue
-import sys
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
-import cloudpickle
-import numpy as np
+from threadpoolctl import threadpool_limits
 
-from rmsuite import answers, handover, worker
-from rmsuite.arrays import Gathered, row_slices
-from rmsuite.data import PreferencePairs
-from rmsuite.forks import GoneError, Server, Worker
-from rmsuite.method import Configured
-from rmsuite.worker import Outcome, Phase
-
-# One thread: the number of threads decides the order of sums, and with it the last bits of a result.
-ONE_THREAD = dict.fromkeys(
-    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
-)
-
-# A random.py in the working directory must not be imported in place of Python's; and sets of texts have one order.
-SAFE = {"PYTHONSAFEPATH": "1", "PYTHONHASHSEED": "0"}
-PHASES: dict[Callable[..., Outcome], Phase] = {
-    worker.fit: "fit",
-    worker.reward: "reward",
-    worker.probability: "probability",
-}
-# What a step asks for, one value each of the given that is named by its place.
-ASKED: dict[Callable[..., Outcome], tuple[str, int]] = {
-    worker.reward: ("rewards", 1),
-    worker.probability: ("probability", 2),
-}
-
-
-class Job(Protocol):
-    """What an executor needs of a cell."""
-
-    @property
-    def configured(self) -> Configured:
-        """The method."""
-        ...
-
-    @property
-    def seed(self) -> int:
-        """What its random stream begins with."""
-        ...
-
-    @property
-    def pairs(self) -> PreferencePairs:
-        """What it is trained on."""
-        ...
-
-    @property
-    def test_embeddings(self) -> np.ndarray | Gathered:
-        """What it has to reward."""
-        ...
-
-    @property
-    def asked_pairs(self) -> tuple[np.ndarray, np.ndarray]:
-        """Rows of ``test_embeddings`` whose preference probabilities are asked for."""
-        ...
-
+from rmsuite.cells import Conditions, Job, Workers, in_steps
+from rmsuite.errors import NotApplicable
+from rmsuite.worker import BrokenError, Outcome, failure
 
 J = TypeVar("J", bound=Job)
 
 
 @dataclass(frozen=True)
 class Local:
-    """Local worker processes, ``n_jobs`` at a time.
-
-    Attributes
-    ----------
-    n_jobs : int
-    forbidden : tuple of Path
-        Folders that workers may not open files in.
-    loaders : tuple of callable
-        Make plugin files importable in a worker.
-    modules : tuple of str
-        What the methods import that takes long: it is imported once, for all workers.
-    timeout : float or None
-        Seconds that a cell may take, all its phases together.
-    memory : int or None
-        Bytes that a worker may have of its own, mapped files apart.
-    """
+    """Local worker processes, ``n_jobs`` at a time."""
 
     n_jobs: int = 1
-    forbidden: tuple[Path, ...] = ()
-    loaders: tuple[Callable[[], object], ...] = ()
-    modules: tuple[str, ...] = ()
-    timeout: float | None = None
-    memory: int | None = None
+    conditions: Conditions = field(default_factory=Conditions)
 
     def run(self, jobs: Iterable[J]) -> Iterator[tuple[J, Outcome]]:
         """Yield each job with its outcome, in the order in which they finish."""
         waiting, lock = iter(jobs), threading.Lock()
         done: queue.Queue[tuple[J, Outcome] | BaseException | None] = queue.Queue()
-        stop, server = threading.Event(), self._server()
+        stop, workers = threading.Event(), Workers(self.conditions)
         slots = [
-            threading.Thread(target=self._slot, args=(server, waiting, lock, done, stop), daemon=True)
+            threading.Thread(target=_slot, args=(workers, waiting, lock, done, stop), daemon=True)
             for _ in range(self.n_jobs)
         ]
         for slot in slots:
@@ -118,58 +41,28 @@ class Local:
             stop.set()
             for slot in slots:
                 slot.join()
-            server.close()
+            workers.close()
 
-    def _server(self) -> Server:
-        """Start the process that forks workers; without the methods' modules if these start threads or end it."""
-        server = Server(ONE_THREAD | SAFE, self.modules)
-        if not server.ready:
-            server.close()
-            server = Server(ONE_THREAD | SAFE, ())
-        return server
 
-    def _slot(
-        self,
-        server: Server,
-        jobs: Iterator[J],
-        lock: threading.Lock,
-        done: queue.Queue[tuple[J, Outcome] | BaseException | None],
-        stop: threading.Event,
-    ) -> None:
-        """Take jobs until there are none or the run is stopped."""
-        try:
-            while not stop.is_set():
-                with lock:
-                    job = next(jobs, None)
-                if job is None:
-                    break
-                done.put((job, self._outcome(server, job, stop)))
-        except BaseException as error:  # noqa: BLE001 -- handed to the main thread, which raises it
-            done.put(error)
-        finally:
-            done.put(None)
-
-    def _outcome(self, server: Server, job: Job, stop: threading.Event) -> Outcome:
-        """Run one job; if the server ends meanwhile, whosever fault that is, once more with a server of its own."""
-        with contextlib.suppress(GoneError):
-            return self._attempt(server, job, stop)
-        alone = self._server()
-        try:
-            return self._attempt(alone, job, stop)
-        except GoneError:
-            return Outcome(phase="worker", error="the worker process died with the process that forked it")
-        finally:
-            alone.close()
-
-    def _attempt(self, server: Server, job: Job, stop: threading.Event) -> Outcome:
-        """Run one job in a process of its own: what a method leaves behind in its process meets no other cell."""
-        cell = _Cell(server.worker(), stop, self.timeout)
-        setup = os.getpid(), tuple(sys.path), tuple(map(str, self.forbidden)), self.loaders, self.memory
-        try:
-            prepared = cell.call(worker.prepare, *setup)
-            return prepared if prepared.phase else _run(cell, job)
-        finally:
-            cell.worker.kill()
+def _slot(
+    workers: Workers,
+    jobs: Iterator[J],
+    lock: threading.Lock,
+    done: queue.Queue[tuple[J, Outcome] | BaseException | None],
+    stop: threading.Event,
+) -> None:
+    """Take jobs until there are none or the run is stopped."""
+    try:
+        while not stop.is_set():
+            with lock:
+                job = next(jobs, None)
+            if job is None:
+                break
+            done.put((job, workers.outcome(job, stop)))
+    except BaseException as error:  # noqa: BLE001 -- handed to the main thread, which raises it
+        done.put(error)
+    finally:
+        done.put(None)
 
 
 def _until_all_slots_end(
@@ -186,84 +79,29 @@ def _until_all_slots_end(
 
 
 @dataclass(frozen=True)
-class _Cell:
-    """A cell's worker, and until when it is waited for."""
+class InProcess:
+    """No workers: methods run in the process of the run, where a debugger reaches them, and which nothing protects.
 
-    worker: Worker
-    stop: threading.Event
-    timeout: float | None
-    begun: float = field(default_factory=time.monotonic)
+    ``debug`` is called with what a method raises.
+    """
 
-    def call(self, step: Callable[..., Outcome], *given: Any) -> Outcome:
-        """Return what a step makes of what it is given; a worker that dies or cannot read it is an outcome too."""
-        asked, place = ASKED.get(step, ("", -1))
-        n = len(given[place]) if asked else 0
+    debug: Callable[[BaseException], None] | None = None
+
+    def run(self, jobs: Iterable[J]) -> Iterator[tuple[J, Outcome]]:
+        """Yield each job with its outcome, one by one; raises ``KeyboardInterrupt`` where one stops a method."""
+        for job in jobs:
+            with threadpool_limits(limits=1):
+                outcome = in_steps(self._call, job)
+            yield job, outcome
+
+    def _call(self, step: Callable[..., Outcome], *given: Any) -> Outcome:
         try:
-            sent = _dumped((step, given))
-        except Exception as error:  # noqa: BLE001 -- a method that cannot be sent costs its own cells
-            return worker.broken(error)
-        try:
-            self.worker.connection.send_bytes(sent)
-            while not self.worker.answers(0.2):
-                if self.stop.is_set():
-                    return Outcome(phase="worker", error="the run was stopped")
-                if self.timeout is not None and time.monotonic() > self.begun + self.timeout:
-                    return Outcome(phase=PHASES.get(step, "worker"), error=f"ran for more than {self.timeout:g} s")
-            return self._answer(n, asked)
-        except (EOFError, OSError):
-            return Outcome(phase="worker", error=f"the worker process {self.worker.end()}")
-        except ValueError as error:
-            return Outcome(phase="worker", error=str(error))
-
-    def _answer(self, n: int, asked: str) -> Outcome:
-        if not self.worker.answered():
-            raise EOFError
-        return answers.unpacked(self.worker.connection.recv_bytes(answers.most_bytes(n)), n, asked)
-
-
-class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # it is untyped
-    """Sends the rows that were handed over as files by their names."""
-
-    def reducer_override(self, obj: Any) -> Any:
-        return handover.reduced(obj) if isinstance(obj, np.ndarray) else super().reducer_override(obj)
-
-
-def _dumped(given: Any) -> bytes:
-    buffer = io.BytesIO()
-    _Pickler(buffer, protocol=5).dump(given)
-    return buffer.getvalue()
-
-
-def _run(cell: _Cell, job: Job) -> Outcome:
-    """Run the steps one by one: no reward can depend on the pairs, which are sent when all rewards are here."""
-    label, outcome = job.configured.label, cell.call(worker.fit, job.configured, job.pairs, job.seed)
-    if not outcome.phase:
-        outcome = outcome.then(_rewards(cell, label, job.test_embeddings))
-    if outcome.states_probability and not outcome.phase:
-        outcome = outcome.then(_probabilities(cell, label, job))
-    return outcome
-
-
-def _rewards(cell: _Cell, label: str, embeddings: np.ndarray | Gathered) -> Outcome:
-    """Send large embeddings in blocks; a reward depends on its own row only."""
-    n, found = len(embeddings), Outcome()
-    for part in row_slices(*embeddings.shape):
-        found = found.joined(cell.call(worker.reward, label, embeddings[part], part.stop < n))
-        if found.phase:
-            break
-    return found
-
-
-def _probabilities(cell: _Cell, label: str, job: Job) -> Outcome:
-    """Send all embeddings with the pairs, or, where they are large, the pairs in blocks with the rows of each."""
-    embeddings, (first, second), found = job.test_embeddings, job.asked_pairs, Outcome()
-    if isinstance(embeddings, np.ndarray):
-        return cell.call(worker.probability, label, embeddings, first, second, False)
-    for part in row_slices(len(first), 2 * embeddings.shape[1]):
-        rows, place = np.unique(np.concatenate([first[part], second[part]]), return_inverse=True)
-        more = part.stop < len(first)
-        step = cell.call(worker.probability, label, embeddings[rows], *np.split(place, 2), more)
-        found = found.joined(step)
-        if found.phase:
-            break
-    return found
+            return step(*given)
+        except BrokenError as broken:
+            cause = broken.__cause__
+            assert cause is not None
+            if isinstance(cause, KeyboardInterrupt):
+                raise cause from None
+            if self.debug and not isinstance(cause, NotApplicable):
+                self.debug(cause)
+            return failure(broken)

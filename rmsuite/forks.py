@@ -1,32 +1,26 @@
-"""A clean process that has imported what workers need and forks one for each cell: a fresh worker in milliseconds.
+"""Workers that a clean process forks, one for each cell: a fresh worker in milliseconds. What the run sees of them.
 
-The server holds no plugin file, no data and one thread, so that its forks are alike and a fork cannot meet a lock that
-is held. It ends when the run that started it does, and its workers end with it, however busy they are.
+That process (``forking``) ends when the run that started it does; its workers, and all that they started, end with it.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import importlib
 import os
-import selectors
+import shutil
 import signal
 import socket
 import struct
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection, wait
-from pathlib import Path
-from types import FrameType
 
-START = "import sys; from rmsuite import forks; forks.main(int(sys.argv[1]), sys.argv[2:])"
-READY, ASKED = b"r", b"w"
-NUMBER = struct.Struct("q")
-PR_SET_PDEATHSIG = 1
+from rmsuite.forking import ASKED, CHUNK, NUMBER, READY
+
+START = "import sys; from rmsuite import forking; forking.main(int(sys.argv[1]), sys.argv[2:])"
+GRACE = 5  # seconds for a killed process to end
 PATIENCE = 60  # seconds without a byte in the middle of a message, or without a sign of a fork
 LIMIT = struct.pack("ll", PATIENCE, 0)
 
@@ -39,7 +33,7 @@ class Worker:
     """A forked worker, as its run sees it: what is sent to it and what it answers, and how it ended."""
 
     def __init__(self, connection: Connection, status: int) -> None:
-        self.connection, self._status = connection, status
+        self.connection, self._status, self._ended = connection, status, False
         try:
             self.pid = self._number(PATIENCE)
         except BaseException:
@@ -72,17 +66,30 @@ class Worker:
         GoneError
             If it ended with the process that forked it.
         """
-        if not wait([self._status], 5):
+        if not wait([self._status], GRACE):
             return "runs on, but its connection is closed or silent"
         code = os.waitstatus_to_exitcode(self._number(0))
+        self._ended = True
         return f"died ({f'EXIT({code})' if code >= 0 else signal.Signals(-code).name})"
 
-    def kill(self) -> None:
-        """End the worker, and what it started in its process group."""
+    def kill(self) -> tuple[str, int]:
+        """End the worker, and what it started in its process group.
+
+        Returns
+        -------
+        str, int
+            The end of what they printed, and with how many threads of its own the worker was seen.
+        """
         for kill in (os.killpg, os.kill):  # it may not have made its group yet
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 kill(self.pid, signal.SIGKILL)
+        with contextlib.suppress(GoneError):
+            if not self._ended:
+                self.end()
+        told = os.read(self._status, CHUNK) if self._ended else b""
         self._close()
+        threads = int(NUMBER.unpack(told[: NUMBER.size])[0]) if told else 0
+        return told[NUMBER.size :].decode("utf-8", "replace"), threads
 
 
 class Server:
@@ -96,7 +103,8 @@ class Server:
             self._process = subprocess.Popen(
                 command, env={**os.environ, **environment}, pass_fds=[its.fileno()], stdin=subprocess.DEVNULL
             )
-        self.ready = self._control.recv(1) == READY
+        said = self._control.recv(CHUNK)
+        self.ready, self._folder = said[:1] == READY, said[1:].decode()
 
     def worker(self) -> Worker:
         """Fork a worker.
@@ -123,111 +131,12 @@ class Server:
         return Worker(Connection(mine.detach()), status)
 
     def close(self) -> None:
-        """End the server, and with it its workers."""
+        """End the server, and with it its workers and the folders in which they worked."""
         self._control.close()
-        self._process.kill()
-        self._process.wait()
-
-
-def main(control: int, modules: Sequence[str]) -> None:
-    """Serve forks until the run closes its end."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the run, which ends the workers
-    _import(modules)
-    with socket.socket(fileno=control) as run:
-        if n_threads() == 1:
-            run.send(READY)
-            _serve(run)
-
-
-def _import(modules: Sequence[str]) -> None:
-    from rmsuite import answers  # noqa: F401 -- what every fork needs
-
-    for name in modules:
-        with contextlib.suppress(Exception):  # the worker that needs it says what is wrong
-            importlib.import_module(name)
-
-
-def n_threads() -> int:
-    """Return how many threads this process has; 1 where the system does not tell."""
-    tasks = Path("/proc/self/task")
-    return len(list(tasks.iterdir())) if tasks.is_dir() else 1
-
-
-def _serve(run: socket.socket) -> None:
-    waker, wake = os.pipe()
-    os.set_blocking(wake, False)
-    signal.set_wakeup_fd(wake)
-    signal.signal(signal.SIGCHLD, _nothing)
-    children: dict[int, int] = {}
-    with selectors.DefaultSelector() as selector:
-        for source in (run.fileno(), waker):
-            selector.register(source, selectors.EVENT_READ)
-        while True:
-            for key, _ in selector.select():
-                if key.fd == waker:
-                    os.read(waker, 4096)
-                    _reap(children)
-                elif not _fork(run, children):
-                    return
-
-
-def _nothing(number: int, frame: FrameType | None) -> None:
-    """A signal with a handler wakes the selector; one that is ignored does not."""
-
-
-def _reap(children: dict[int, int]) -> None:
-    while children:
-        pid, status = os.waitpid(-1, os.WNOHANG)
-        if not pid:
-            return
-        pipe = children.pop(pid)
-        _tell(pipe, status)
-        os.close(pipe)
-
-
-def _tell(pipe: int, number: int) -> None:
-    with contextlib.suppress(BrokenPipeError):  # the run has given this worker up
-        os.write(pipe, NUMBER.pack(number))
-
-
-def _fork(run: socket.socket, children: dict[int, int]) -> bool:
-    """Fork a worker for the run; whether it is still there."""
-    message, fds, *_ = socket.recv_fds(run, 1, 2)
-    if not message:
-        return False
-    work, status = fds
-    server = os.getpid()
-    pid = os.fork()
-    if not pid:
-        for other in (run.fileno(), status, *children.values()):
-            os.close(other)
-        _become_worker(work, server)
-    os.close(work)
-    children[pid] = status
-    _tell(status, pid)
-    return True
-
-
-def _become_worker(work: int, server: int) -> None:
-    from rmsuite import answers, worker
-
-    signal.set_wakeup_fd(-1)
-    for number in (signal.SIGCHLD, signal.SIGINT):
-        signal.signal(number, signal.SIG_DFL)
-    os.setsid()
-    _end_with(server)
-    worker.serve(Connection(work), answers.packed)
-    os._exit(0)
-
-
-def _end_with(server: int) -> None:
-    """Bind this process to the server: nobody else is left to end it if the run is killed."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    threading.Thread(target=_wait_for_the_end, args=(server,), daemon=True).start()
-
-
-def _wait_for_the_end(server: int) -> None:
-    while os.getppid() == server:
-        time.sleep(1)
-    os._exit(1)
+        try:
+            self._process.wait(GRACE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if self._folder:  # the server removes it, unless it was killed
+            shutil.rmtree(self._folder, ignore_errors=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import gettempdir, mkdtemp
 from typing import Any
@@ -14,7 +15,7 @@ from weakref import finalize
 
 import numpy as np
 
-from rmsuite.arrays import BLOCK
+from rmsuite.arrays import BLOCK, is_large
 
 SUFFIX = ".rows"  # of the only files that are handed over by name
 PREFIX = "rmsuite-rows-"  # of the folders that hold them
@@ -69,6 +70,16 @@ def _locked(path: Path, wait: bool = True) -> int:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def handed(matrix: Any, rows: np.ndarray, place: Callable[[], Path]) -> np.ndarray:
+    """Return rows of a matrix as a method gets them in training: as float32, or, if they are large, as a mapped file.
+
+    ``place`` is asked for the file's path without its ending, if one is needed.
+    """
+    if not is_large(len(rows), matrix.shape[1]):
+        return np.asarray(matrix[rows]).astype(np.float32)
+    return written(place().with_suffix(SUFFIX), matrix, rows)
 
 
 def written(path: Path, matrix: Any, rows: np.ndarray) -> np.ndarray:

@@ -17,6 +17,7 @@ from rmsuite.controls import CONTROLS, Control
 from rmsuite.data import PreferencePairs
 from rmsuite.method import Configured
 from rmsuite.metrics import applicable
+from rmsuite.pools import EmbeddingSet
 from rmsuite.results import CellRecord
 from rmsuite.setting import Setting
 from rmsuite.tasks import LoadedTask, Task
@@ -71,6 +72,21 @@ class Job:
         """For which pairs of ``test_embeddings`` it is asked for probabilities, once its rewards are in."""
         return self.setting.asked_pairs
 
+    @property
+    def test_rows(self) -> np.ndarray | Gathered:
+        """The same as rows of an embedding set, where they are of one."""
+        return self.setting.test_rows
+
+    @property
+    def handed(self) -> tuple[tuple[np.ndarray, Gathered], ...]:
+        """Which rows the embeddings of the pairs are."""
+        return self.setting.handed
+
+    @property
+    def embedding_sets(self) -> tuple[EmbeddingSet, ...]:
+        """The embedding sets whose rows it hands out."""
+        return self.setting.embedding_sets
+
 
 class Executor(Protocol):
     """Runs jobs, in whatever order."""
@@ -80,6 +96,7 @@ class Executor(Protocol):
         ...
 
 
+THREADS = "threads beside the one that it is given"  # a note: its seconds are not those of one core
 Done = Callable[[str, str, int], bool]  # of a cell, by task, method and repetition
 
 
@@ -180,12 +197,16 @@ def method_cell(job: Job, outcome: Outcome) -> CellRecord:
         )
     answers = _in_test_order(setting, outcome)
     arrays = measured(setting.task.test, answers)
-    return CellRecord(**identity, status="ok", notes=notes(answers), arrays=arrays)
+    return CellRecord(**identity, status="ok", notes=(*notes(answers), *_of_threads(outcome)), arrays=arrays)
 
 
 def notes(answers: Answers) -> tuple[str, ...]:
     """Return what a reader of a method's row should know of its answers."""
     return ("all rewards are equal",) if (answers.rewards == answers.rewards[0]).all() else ()
+
+
+def _of_threads(outcome: Outcome) -> tuple[str, ...]:
+    return (f"ran {outcome.threads} {THREADS}",) if outcome.threads else ()
 
 
 def _in_test_order(setting: Setting, outcome: Outcome) -> Answers:

@@ -63,6 +63,8 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     command = _add(commands, "run", "run methods and print the table beside stored baselines and controls")
     _add_cells(command)
     command.add_argument("--dry-run", action="store_true", help="say what would be computed, and compute nothing")
+    command.add_argument("--in-process", action="store_true", help="run methods in this process, and keep no result")
+    command.add_argument("--pdb", action="store_true", help="the same, with a debugger where a method fails")
     _add_format(command)
     _add_output(command)
 
@@ -217,7 +219,15 @@ def _add_home(command: argparse.ArgumentParser) -> None:
 
 
 def _add_workers(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(in_process=False, pdb=False)
     _add_jobs(command)
+    command.add_argument(
+        "--executor",
+        choices=("processes", "serial", "dask"),
+        default="processes",
+        help="where cells run: in local processes, in one at a time, or on a Dask cluster (default: processes)",
+    )
+    command.add_argument("--address", metavar="URL", help="of the Dask cluster's scheduler, as tcp://HOST:8786")
     command.add_argument("--timeout", type=_quantity, metavar="S", help="end a cell that takes more seconds than that")
     command.add_argument("--memory", type=_quantity, metavar="MIB", help="mebibytes that a method may have of its own")
 

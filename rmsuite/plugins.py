@@ -103,8 +103,10 @@ def at_hand(text: str) -> Configured:
     return load(files, strict=False).configured(text)[1]
 
 
-def load_file(path: Path) -> ModuleType:
+def load_file(path: Path, name: str = "") -> ModuleType:
     """Import a plugin file under a name of its own; its folder comes last on ``sys.path``, for its neighbours.
+
+    ``name`` is the module's name where the file was loaded first: pickled objects have it, and the path may differ.
 
     Raises
     ------
@@ -114,10 +116,11 @@ def load_file(path: Path) -> ModuleType:
     path = path.resolve()
     if not path.is_file():
         raise PluginError(who=f"plugin {path}", expected="a Python file", got="no such file", do="check the path")
+    for loaded in [module for known, module in sys.modules.items() if known.startswith(FILE_PREFIX)]:
+        if loaded.__file__ == str(path):
+            return loaded
     stem = re.sub(r"\W", "_", path.stem)
-    name = f"{FILE_PREFIX}{stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
-    if name in sys.modules:
-        return sys.modules[name]
+    name = name or f"{FILE_PREFIX}{stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise PluginError(who=f"plugin {path}", expected="a file ending in .py", got=path.name, do="rename it")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,11 +46,16 @@ SAID = {BYTES: "bytes", WHOLE: "whole numbers", REAL: "real numbers", "f": "floa
 
 @dataclass(frozen=True, eq=False)
 class EmbeddingSet:
-    """One base model's embeddings of one pool, row-aligned with it and memory-mapped; ``matrix[rows]`` gathers."""
+    """One base model's embeddings of one pool, row-aligned with it and memory-mapped; ``matrix[rows]`` gathers.
+
+    ``home`` is their folder; ``sha256`` is that of the card in it, which holds those of their files.
+    """
 
     base_model: str
     matrix: np.ndarray | Stacked
     card: Mapping[str, Any]
+    home: Path
+    sha256: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +127,24 @@ def load_embeddings(folder: Path, base_model: str, n_responses: int) -> Embeddin
     if matrix.ndim != 2 or len(matrix) != n_responses or not matrix.shape[1]:
         raise _wrong(home, f"({n_responses}, n_features), a row for each response of the pool", f"shape {matrix.shape}")
     _check_finite(home, matrix)
-    return EmbeddingSet(base_model, matrix, card)
+    return EmbeddingSet(base_model, matrix, card, home, _digest(home / EMBEDDINGS_CARD))
+
+
+def embeddings_by_hash(sha256: str, roots: Iterable[Path]) -> EmbeddingSet | None:
+    """Return the embedding set whose card has this sha256, wherever it lies in folders of tasks; None if nowhere.
+
+    Raises
+    ------
+    TaskError
+        If its files are not what the card says.
+    """
+    for root in roots:
+        for card in sorted(root.glob(f"pools/*/embeddings/*/{EMBEDDINGS_CARD}")):
+            if _digest(card) == sha256:
+                folder = card.parents[2]
+                n_responses = read_card(folder / POOL_CARD)["n_responses"]
+                return load_embeddings(folder, card.parent.name, n_responses)
+    return None
 
 
 def load_gold(folder: Path, model: str, n_responses: int) -> GoldRewards:

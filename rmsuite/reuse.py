@@ -23,6 +23,7 @@ from rmsuite.errors import ResultsError
 from rmsuite.version import __version__
 
 Made = Mapping[str, str]
+PACKAGE = "package "  # and its name, among what a cell is made of
 MISSING, FAILED = "there is no result", "it failed"
 NUMBERS = ("numpy", "scipy", "scikit-learn")  # packages that decide numbers, whoever imports them
 
@@ -65,7 +66,7 @@ def of_code(closures: Iterable[Closure]) -> dict[str, str]:
     Two plugins may have files of one name, and a package any name: neither hides another thing that a cell is made of.
     """
     found = list(closures)
-    packages = {f"package {name}": number for one in found for name, number in one.packages.items()}
+    packages = {PACKAGE + name: number for one in found for name, number in one.packages.items()}
     return {
         "code": digest({"sources": [sorted(one.sources.items()) for one in found]}),
         **dict(sorted(packages.items())),

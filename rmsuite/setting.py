@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from rmsuite import handover, seeds
-from rmsuite.arrays import Gathered, is_large
+from rmsuite.arrays import Gathered, gathered
 from rmsuite.attributes import attribute_pairs, given_ratings
 from rmsuite.controls import Evidence
 from rmsuite.data import PreferencePairs
 from rmsuite.errors import TaskError
 from rmsuite.pairing import LabelledPairs, labelled_pairs
+from rmsuite.pools import EmbeddingSet
 from rmsuite.tasks import LoadedTask
 
 
@@ -59,7 +60,7 @@ class Setting:
 
     def _pairs(self, part: str, validation: PreferencePairs | None) -> PreferencePairs:
         drawn, pool = self._drawn[part], self.task.training.pool
-        rows, position = np.unique(np.concatenate([drawn.chosen, drawn.rejected]), return_inverse=True)
+        rows, position = self._rows(part)
         chosen, rejected = np.split(position, 2)
         prompts, prompt = np.unique(pool.prompt[drawn.chosen], return_inverse=True)
         category = pool.category[prompts][prompt].astype(np.int64)
@@ -68,11 +69,27 @@ class Setting:
         ratings = given_ratings(pool, rows) if "ratings" in gives else None
         return PreferencePairs(embeddings, chosen, rejected, prompt, category, validation, judged, ratings)
 
+    def _rows(self, part: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return the distinct responses of the pairs, and for all chosen, then all rejected ones which they are."""
+        drawn = self._drawn[part]
+        return np.unique(np.concatenate([drawn.chosen, drawn.rejected]), return_inverse=True)
+
     def _handed(self, part: str, rows: np.ndarray) -> np.ndarray:
-        matrix = self.task.training.embeddings.matrix
-        if not is_large(len(rows), matrix.shape[1]):
-            return matrix[rows].astype(np.float32)
-        return handover.written(self._folder / f"{part}{handover.SUFFIX}", matrix, rows)
+        return handover.handed(self.task.training.embeddings.matrix, rows, lambda: self._folder / part)
+
+    @property
+    def handed(self) -> tuple[tuple[np.ndarray, Gathered], ...]:
+        """The embeddings of the pairs, each with the rows that they are, for whom rows can be told by their numbers."""
+        matrix, validation = self.task.training.embeddings.matrix, self.pairs.validation
+        assert validation is not None
+        parts = ("train", self.pairs), ("validation", validation)
+        return tuple((pairs.embeddings, Gathered(matrix, self._rows(part)[0])) for part, pairs in parts)
+
+    @property
+    def embedding_sets(self) -> tuple[EmbeddingSet, ...]:
+        """The embedding sets of which methods get rows."""
+        sources = (self.task.training, self.task.tested, *([self.task.probe] if self.task.probe else []))
+        return tuple(source.embeddings for source in sources)
 
     @cached_property
     def _folder(self) -> Path:
@@ -82,8 +99,7 @@ class Setting:
     def _tested(self, order: np.ndarray) -> np.ndarray | Gathered:
         test, probe = self.task.test, self.task.probe
         if test.planted is None or probe is None:
-            gathered = Gathered(self.task.embeddings.matrix, test.rows[order])
-            return gathered if is_large(*gathered.shape) else gathered[:]
+            return Gathered(self.task.embeddings.matrix, test.rows[order])
         parts = Gathered(self.task.embeddings.matrix, test.rows), Gathered(probe.embeddings.matrix, test.planted.rows)
         return np.concatenate([part[:] for part in parts])[order]
 
@@ -99,9 +115,14 @@ class Setting:
         return self._rng("test-order").permutation(self.n_rewarded)
 
     @property
+    def test_rows(self) -> np.ndarray | Gathered:
+        """Test embeddings in shuffled order, as rows of the embedding set where they are of one."""
+        return self._tested(self.test_order)
+
+    @property
     def test_embeddings(self) -> np.ndarray | Gathered:
         """Test embeddings as a worker gets them: shuffled; large ones are gathered when they are sent."""
-        return self._tested(self.test_order)
+        return gathered(self.test_rows)
 
     @property
     def asked_pairs(self) -> tuple[np.ndarray, np.ndarray]:
@@ -111,7 +132,7 @@ class Setting:
 
     def evidence(self, control: str) -> Evidence:
         """What a control may look at."""
-        test, embeddings = self.task.test, self._tested(np.arange(self.n_rewarded))
+        test, embeddings = self.task.test, gathered(self._tested(np.arange(self.n_rewarded)))
         lengths = test.length if test.planted is None else np.concatenate([test.length, test.planted.length])
         return Evidence(test, lengths, embeddings, self.pairs, self._rng("control", control=control))
 

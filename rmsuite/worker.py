@@ -8,7 +8,6 @@ of the test part, and opening the files that hold them is refused.
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import pickle
 import resource
@@ -29,7 +28,7 @@ from rmsuite.errors import NotApplicable, describe
 from rmsuite.method import Configured, RewardModel, states_probability, states_uncertainty
 
 Phase = Literal["make", "fit", "reward", "uncertainty", "probability", "worker"]
-KEPT_OUTPUT = 4_000  # characters of a method's printed output
+KEPT_ERROR = 4_000  # characters
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +36,8 @@ class Outcome:
     """What became of one cell's method: its answers, or the phase and the reason of a failure or refusal.
 
     Answers are in the order in which embeddings and pairs were sent. ``states_probability`` says that the model, which
-    stays in its process, is to be asked for probabilities next.
+    stays in its process, is to be asked for probabilities next. ``threads`` is how many threads of its own the
+    method was seen with at a time, and ``output`` the end of what it printed; both are told by who forked its process.
     """
 
     rewards: np.ndarray | None = None
@@ -49,16 +49,17 @@ class Outcome:
     traceback: str = ""
     skipped: bool = False
     seconds: dict[str, float] = field(default_factory=dict)
+    threads: int = 0
     output: str = ""
 
     def then(self, step: Outcome) -> Outcome:
         """Return the outcome after a further step: a step that fails leaves no answers."""
-        seconds, output = {**self.seconds, **step.seconds}, self.output + step.output
+        seconds = {**self.seconds, **step.seconds}
         if step.phase:
-            return replace(step, seconds=seconds, output=output)
+            return replace(step, seconds=seconds)
         rewards = self.rewards if step.rewards is None else step.rewards
         uncertainty = self.uncertainty if step.uncertainty is None else step.uncertainty
-        return replace(step, rewards=rewards, uncertainty=uncertainty, seconds=seconds, output=output)
+        return replace(step, rewards=rewards, uncertainty=uncertainty, seconds=seconds)
 
     def joined(self, step: Outcome) -> Outcome:
         """Return the outcome of one more block of the same step: answers follow one another."""
@@ -71,7 +72,6 @@ class Outcome:
             probability=_follow(self.probability, step.probability),
             states_probability=step.states_probability,
             seconds=seconds,
-            output=(self.output + step.output)[-KEPT_OUTPUT:],
         )
 
 
@@ -79,8 +79,8 @@ def _follow(first: np.ndarray | None, second: np.ndarray | None) -> np.ndarray |
     return second if first is None or second is None else np.concatenate([first, second])
 
 
-class _Broken(Exception):  # noqa: N818 -- carries an error, is none
-    """Carries the phase in which a stranger's code failed."""
+class BrokenError(Exception):
+    """Carries the phase in which a stranger's code failed; its cause is what that raised."""
 
     def __init__(self, phase: Phase) -> None:
         super().__init__(phase)
@@ -88,6 +88,8 @@ class _Broken(Exception):  # noqa: N818 -- carries an error, is none
 
 
 TOUCHING = ("open", "os.link", "os.remove", "os.rename", "os.rmdir", "os.truncate")  # audit events of a path
+
+ABOUT_FOLDERS = " (a method runs in an empty folder of its own: give files by their whole path)"
 
 _fitted: list[RewardModel] = []
 
@@ -99,12 +101,26 @@ def serve(connection: Connection, pack: Callable[[Outcome], bytes]) -> None:
             data = connection.recv_bytes()
         except EOFError:
             return
-        try:
-            step, given = pickle.loads(data)
-            outcome = step(*given)
-        except BaseException as error:  # noqa: BLE001 -- what a stranger's code raises costs its own cell
-            outcome = broken(error)
+        outcome = _carried_out(data)
+        _flush()
         connection.send_bytes(pack(outcome))
+
+
+def _carried_out(data: bytes) -> Outcome:
+    try:
+        step, given = pickle.loads(data)
+        done: Outcome = step(*given)
+    except BrokenError as error:
+        return failure(error)
+    except BaseException as error:  # noqa: BLE001 -- what a stranger's code raises costs its own cell
+        return broken(error)
+    return done
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):  # a method may have closed it, or put another thing in its place
+            stream.flush()
 
 
 def broken(error: BaseException) -> Outcome:
@@ -134,7 +150,6 @@ def prepare(
     memory : int or None
         At most so many bytes of the process's own, mapped files apart: what asks for more gets a ``MemoryError``.
     """
-    os.dup2(2, 1)  # standard output is for the parent's tables; what native code prints goes to standard error
     sys.path[:] = path
     if memory is not None:
         resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
@@ -166,65 +181,51 @@ def guard(parent: int, forbidden: tuple[str, ...]) -> None:
 
 
 def fit(configured: Configured, pairs: PreferencePairs, seed: int) -> Outcome:
-    """Make and fit a fresh model, and keep it in this process for ``reward``."""
+    """Make and fit a fresh model, and keep it in this process for ``reward``; raises ``BrokenError``."""
     _fitted.clear()
     seconds: dict[str, float] = {}
-    with _output() as output:
-        try:
-            with _phase("make"):
-                model = configured.make()
-            with _timed("fit", seconds):
-                model.fit(pairs, rng=seeds.stream(seed))
-        except _Broken as broken:
-            return _failure(broken, output.getvalue())
+    with _phase("make"):
+        model = configured.make()
+    with _timed("fit", seconds):
+        model.fit(pairs, rng=seeds.stream(seed))
     _fitted.append(model)
-    return Outcome(seconds=seconds, output=output.getvalue()[-KEPT_OUTPUT:])
+    return Outcome(seconds=seconds)
 
 
 def reward(label: str, embeddings: np.ndarray, more: bool = False) -> Outcome:
-    """Reward test embeddings with the model that ``fit`` left here; keep it if it states probabilities or more come."""
+    """Reward test embeddings with the model that ``fit`` left here; keep it if it states probabilities or more come.
+
+    Raises ``BrokenError``.
+    """
     model, n, uncertainty = _fitted.pop(), len(embeddings), None
     seconds: dict[str, float] = {}
-    with _output() as output:
-        try:
-            with _timed("reward", seconds):
-                rewards = as_rewards(model.reward(frozen(embeddings)), n, who=repr(label))
-            if states_uncertainty(model):
-                with _timed("uncertainty", seconds):
-                    uncertainty = as_uncertainty(model.uncertainty(frozen(embeddings)), n, who=repr(label))
-        except _Broken as broken:
-            return _failure(broken, output.getvalue())
+    with _timed("reward", seconds):
+        rewards = as_rewards(model.reward(frozen(embeddings)), n, who=repr(label))
+    if states_uncertainty(model):
+        with _timed("uncertainty", seconds):
+            uncertainty = as_uncertainty(model.uncertainty(frozen(embeddings)), n, who=repr(label))
     asks = states_probability(model)
     if asks or more:
         _fitted.append(model)
-    text = output.getvalue()[-KEPT_OUTPUT:]
-    return Outcome(rewards, uncertainty, states_probability=asks, seconds=seconds, output=text)
+    return Outcome(rewards, uncertainty, states_probability=asks, seconds=seconds)
 
 
 def probability(
     label: str, embeddings: np.ndarray, first: np.ndarray, second: np.ndarray, more: bool = False
 ) -> Outcome:
-    """Ask the model, which has given all its rewards, which of two rows is preferred, and forget it if no more come."""
+    """Ask the model, which has given all its rewards, which of two rows is preferred, and forget it if no more come.
+
+    Raises ``BrokenError``.
+    """
     model = kept = _fitted.pop()
     seconds: dict[str, float] = {}
     assert states_probability(model)
-    with _output() as output:
-        try:
-            with _timed("probability", seconds):
-                stated = model.probability(frozen(embeddings), frozen(first), frozen(second))
-                stated = as_probability(stated, len(first), who=repr(label))
-        except _Broken as broken:
-            return _failure(broken, output.getvalue())
+    with _timed("probability", seconds):
+        stated = model.probability(frozen(embeddings), frozen(first), frozen(second))
+        stated = as_probability(stated, len(first), who=repr(label))
     if more:
         _fitted.append(kept)
-    return Outcome(probability=stated, seconds=seconds, output=output.getvalue()[-KEPT_OUTPUT:])
-
-
-@contextlib.contextmanager
-def _output() -> Iterator[io.StringIO]:
-    buffer = io.StringIO()
-    with contextlib.redirect_stdout(buffer), contextlib.redirect_stderr(buffer):
-        yield buffer
+    return Outcome(probability=stated, seconds=seconds)
 
 
 @contextlib.contextmanager
@@ -240,16 +241,22 @@ def _phase(phase: Phase) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        raise _Broken(phase) from error
+        raise BrokenError(phase) from error
 
 
-def _failure(broken: _Broken, output: str) -> Outcome:
+def failure(broken: BrokenError) -> Outcome:
+    """Return the outcome of a step in which a stranger's code failed."""
     error = broken.__cause__
     assert error is not None
     return Outcome(
         phase=broken.phase,
-        error=describe(error),
+        error=describe(error) + _advice(error),
         traceback="".join(traceback.format_exception(error)),
         skipped=isinstance(error, NotApplicable),
-        output=output[-KEPT_OUTPUT:],
     )
+
+
+def _advice(error: BaseException) -> str:
+    """Return what a method's author may not know of the folder that it runs in."""
+    missed = error.filename if isinstance(error, FileNotFoundError) else None
+    return ABOUT_FOLDERS if isinstance(missed, str) and not missed.startswith(os.sep) else ""

@@ -15,6 +15,7 @@ from conftest import write_root
 
 from rmsuite import harness, plugins, results
 from rmsuite.book import TaskBook, read_book
+from rmsuite.cells import Conditions
 from rmsuite.executors import Local
 from rmsuite.results import CellRecord
 
@@ -109,7 +110,7 @@ class Bundle:
 
     @property
     def executor(self) -> Local:
-        return Local(2, (self.root, self.home), (partial(plugins.load_file, self.plugin),))
+        return Local(2, Conditions((self.root, self.home), (partial(plugins.load_file, self.plugin),)))
 
     def path(self, task: str = "toy-gold@1", method: str = "noisy", repetition: int = 0) -> Path:
         return self.home / task / method / f"{repetition}.json"

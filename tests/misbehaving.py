@@ -1,8 +1,10 @@
 """A plugin of honest and of failing methods, for the tests of the harness: each failing method fails in one way."""
 
 import contextlib
+import ctypes
 import faulthandler
 import os
+import random
 import signal
 import sys
 import threading
@@ -88,6 +90,22 @@ class Sleeping(Honest):
         return self
 
 
+class Pausing(Honest):
+    def fit(self, pairs, *, rng):
+        time.sleep(0.4)
+        return super().fit(pairs, rng=rng)
+
+
+class KillsGrandparent(Honest):
+    """Ends the process that started the one which forked its own."""
+
+    def fit(self, pairs, *, rng):
+        status = Path(f"/proc/{os.getppid()}/status").read_text()
+        (line,) = [line for line in status.splitlines() if line.startswith("PPid:")]
+        os.kill(int(line.split()[1]), signal.SIGKILL)
+        time.sleep(60)
+
+
 class Hungry(Honest):
     """Asks for two gibibytes, and fills them."""
 
@@ -107,6 +125,96 @@ class Printing(Honest):
     def reward(self, embeddings):
         print("in reward")  # noqa: T201
         return super().reward(embeddings)
+
+
+class PrintingNative(Honest):
+    """Prints nine megabytes past Python, and some of it is no text."""
+
+    def fit(self, pairs, *, rng):
+        for _ in range(9):
+            os.write(2, b"y" * 2**20)
+        os.write(1, b"\xff the end")
+        return super().fit(pairs, rng=rng)
+
+
+class ClosingOutput(Honest):
+    def fit(self, pairs, *, rng):
+        sys.stdout.close()
+        return super().fit(pairs, rng=rng)
+
+
+class Writing(Honest):
+    """Adds to a file in its working directory, and rewards by the length of what it finds there."""
+
+    def fit(self, pairs, *, rng):
+        with Path("model.bin").open("a") as file:
+            file.write("x")
+        Path("folder").mkdir()
+        return self
+
+    def reward(self, embeddings):
+        return np.full(len(embeddings), len(Path("model.bin").read_text()))
+
+
+@dataclass
+class ReadingHere(Honest):
+    file: str = "weights.npy"
+
+    def fit(self, pairs, *, rng):
+        np.load(self.file)
+
+
+@dataclass
+class Forking(Honest):
+    """Leaves a child behind that has left its group and its folder, and would run for a long time."""
+
+    file: str = ""
+
+    def fit(self, pairs, *, rng):
+        if not os.fork():
+            os.setsid()
+            os.chdir("/")
+            if not os.fork():
+                Path(self.file).write_text(str(os.getpid()))
+                time.sleep(600)
+            os._exit(0)
+        while not (Path(self.file).exists() and Path(self.file).read_text()):
+            time.sleep(0.01)
+        return super().fit(pairs, rng=rng)
+
+
+class ManyThreads(Honest):
+    """Has 64 threads for as long as it takes to be seen."""
+
+    def fit(self, pairs, *, rng):
+        end = threading.Event()
+        threads = [threading.Thread(target=end.wait) for _ in range(64)]
+        for thread in threads:
+            thread.start()
+        time.sleep(2)
+        end.set()
+        for thread in threads:
+            thread.join()
+        return super().fit(pairs, rng=rng)
+
+
+class Blocking(Honest):
+    """Never comes back from C, and holds the interpreter's lock there."""
+
+    def fit(self, pairs, *, rng):
+        ctypes.PyDLL(None).sleep(600)
+
+
+class DisturbingState(Honest):
+    """Changes what every other method of its process would meet."""
+
+    def fit(self, pairs, *, rng):
+        np.random.seed(0)  # noqa: NPY002 -- what it does wrong
+        random.seed(0)
+        np.seterr(all="raise")
+        os.environ["OMP_NUM_THREADS"] = "64"
+        Honest.reward = None
+        return super().fit(pairs, rng=rng)
 
 
 class MuteError(Exception):
@@ -221,7 +329,6 @@ FAILING = {
     "dies-in-make": failing("make", lambda nothing: os._exit(7)),
     "segfault": failing("fit", lambda pairs: faulthandler._sigsegv()),
     "killed": failing("reward", lambda e: os.kill(os.getpid(), signal.SIGKILL)),
-    "closes-output": failing("fit", lambda pairs: sys.stdout.close()),
     "refuses": failing("fit", raising(rmsuite.NotApplicable, "needs attributes")),
     "refuses-in-make": failing("make", raising(rmsuite.NotApplicable, "needs a licence")),
     "refuses-in-reward": failing("reward", raising(rmsuite.NotApplicable, "too wide")),
@@ -255,6 +362,16 @@ def rmsuite_methods():
         rmsuite.Method(name="sleeping", make=Sleeping),
         rmsuite.Method(name="printing", make=Printing),
         rmsuite.Method(name="hungry", make=Hungry),
+        rmsuite.Method(name="pausing", make=Pausing),
+        rmsuite.Method(name="kills-grandparent", make=KillsGrandparent),
+        rmsuite.Method(name="printing-native", make=PrintingNative),
+        rmsuite.Method(name="closing-output", make=ClosingOutput),
+        rmsuite.Method(name="writing", make=Writing),
+        rmsuite.Method(name="reading-here", make=ReadingHere),
+        rmsuite.Method(name="forking", make=Forking),
+        rmsuite.Method(name="many-threads", make=ManyThreads),
+        rmsuite.Method(name="blocking", make=Blocking),
+        rmsuite.Method(name="disturbing-state", make=DisturbingState),
         rmsuite.Method(name="cannot-be-sent", make=lambda lock=LOCK: Honest()),
     ]
     return methods + [rmsuite.Method(name=name, make=make) for name, make in FAILING.items()]

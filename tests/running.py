@@ -6,13 +6,13 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rmsuite import harness, plugins
 from rmsuite.book import read_book
+from rmsuite.cells import Conditions
 from rmsuite.executors import Local
 from rmsuite.harness import Entrant
 from rmsuite.results import CellRecord
@@ -41,9 +41,9 @@ def entrants(plugin: Path, texts: Iterable[str]) -> list[Entrant]:
     return [Entrant(configured, owner.source) for owner, configured in found]
 
 
-def executor(plugin: Path, forbidden: Iterable[Path], n_jobs: int = 1) -> Local:
-    """Return local workers that know the plugin file."""
-    return Local(n_jobs, tuple(forbidden), (partial(plugins.load_file, plugin),))
+def executor(plugin: Path, forbidden: Iterable[Path], n_jobs: int = 1, **limits: Any) -> Local:
+    """Return local workers that know the plugin file; ``limits`` are of ``Conditions``."""
+    return Local(n_jobs, Conditions(tuple(forbidden), (partial(plugins.load_file, plugin),), **limits))
 
 
 def run(
@@ -60,7 +60,7 @@ def run(
     **limits: Any,
 ) -> Cells:
     """Run methods on toy tasks, and return all cells by task, method and repetition; ``limits`` are for the workers."""
-    workers = replace(executor(plugin, [root, home], n_jobs), **limits)
+    workers = executor(plugin, [root, home], n_jobs, **limits)
     records = harness.run(
         loaded(root, *names), entrants(plugin, methods), repetitions, seed, workers, home, on_cell=on_cell
     )

@@ -15,7 +15,7 @@ import pytest
 from running import alive, run, same_arrays, text_within
 
 from rmsuite import results
-from rmsuite.worker import KEPT_OUTPUT
+from rmsuite.forking import KEPT_OUTPUT
 
 HERE = Path(__file__).parent
 
@@ -34,12 +34,78 @@ def test_a_worker_has_one_blas_thread_whatever_the_environment_says(toy_root, tm
     assert set(cell.arrays["rewards"]) == {1}
 
 
-def test_what_a_method_prints_is_recorded_and_does_not_reach_standard_output(toy_root, tmp_path, capfd):
+def test_what_a_method_prints_is_recorded_in_its_order_and_reaches_no_stream_of_the_run(toy_root, tmp_path, capfd):
     cell = run(toy_root, tmp_path / "home", ["printing"])["toy-gold@1", "printing", 0]
     assert cell.status == "ok"
-    assert cell.output.endswith("x\nend of fit\nto standard error\nin reward\n")
-    assert len(cell.output) <= 2 * KEPT_OUTPUT
-    assert capfd.readouterr().out == ""
+    native = "written by native code\nto standard error\npast the redirection\nin reward\n"
+    assert cell.output.endswith("x\nend of fit\n" + native)
+    assert len(cell.output) <= KEPT_OUTPUT
+    assert capfd.readouterr() == ("", "")
+
+
+def test_megabytes_printed_by_native_code_cost_nothing_but_their_beginning(toy_root, tmp_path, capfd):
+    cell = run(toy_root, tmp_path / "home", ["printing-native"])["toy-gold@1", "printing-native", 0]
+    assert (cell.status, capfd.readouterr()) == ("ok", ("", ""))
+    assert cell.output.endswith("yyy\N{REPLACEMENT CHARACTER} the end")
+    assert len(cell.output) <= KEPT_OUTPUT
+
+
+def test_the_last_words_of_a_crash_are_kept_and_say_where_it_was(toy_root, tmp_path, capfd):
+    cell = run(toy_root, tmp_path / "home", ["segfault"])["toy-gold@1", "segfault", 0]
+    assert "Fatal Python error: Segmentation fault" in cell.output
+    assert "misbehaving.py" in cell.output
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_method_that_closes_its_output_goes_on(toy_root, tmp_path):
+    assert run(toy_root, tmp_path / "home", ["closing-output"])["toy-gold@1", "closing-output", 0].status == "ok"
+
+
+def test_what_a_method_writes_beside_itself_meets_no_other_cell_and_is_gone(toy_root, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
+    cells = run(toy_root, tmp_path / "home", ["writing"], repetitions=3, n_jobs=2)
+    written = {float(x) for key, cell in cells.items() if key[1] == "writing" for x in cell.arrays["rewards"]}
+    assert written == {1.0}
+    assert not list((tmp_path / "here").iterdir())
+    assert not list((tmp_path / "temporary").iterdir())
+
+
+def test_a_method_that_looks_for_a_file_beside_itself_is_told_where_it_is(toy_root, tmp_path):
+    cell = run(toy_root, tmp_path / "home", ["reading-here"])["toy-gold@1", "reading-here", 0]
+    assert "give files by their whole path" in cell.error
+    absent = run(toy_root, tmp_path / "home", ["reading-here[file=/nowhere.npy]"])
+    assert all("whole path" not in cell.error for cell in absent.values())
+
+
+def test_what_a_method_started_ends_with_the_run(toy_root, tmp_path):
+    """A child in a session of its own is in no group of the worker's."""
+    note = tmp_path / "pid"
+    label = f"forking[file={note}]"
+    assert run(toy_root, tmp_path / "home", [label])["toy-gold@1", label, 0].status == "ok"
+    assert not alive(int(note.read_text()))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads are seen through /proc")
+def test_threads_that_a_method_starts_are_noted(toy_root, tmp_path):
+    cells = run(toy_root, tmp_path / "home", ["many-threads", "honest"])
+    assert cells["toy-gold@1", "many-threads", 0].notes == ("ran 64 threads beside the one that it is given",)
+    assert cells["toy-gold@1", "honest", 0].notes == ()
+
+
+def test_a_method_that_blocks_in_native_code_is_ended(toy_root, tmp_path):
+    cell = run(toy_root, tmp_path / "home", ["blocking"], timeout=2.0)["toy-gold@1", "blocking", 0]
+    assert (cell.status, cell.error) == ("failed", "ran for more than 2 s")
+
+
+def test_state_that_a_method_changes_meets_no_other_cell(toy_root, tmp_path):
+    cells = run(toy_root, tmp_path / "home", ["disturbing-state", "honest"])
+    alone = run(toy_root, tmp_path / "alone", ["honest"])
+    key = "toy-gold@1", "honest", 0
+    assert same_arrays(cells[key].arrays, alone[key].arrays)
+    assert cells["toy-gold@1", "disturbing-state", 0].status == "failed"
 
 
 def test_a_stop_keeps_finished_cells_and_ends_busy_workers(toy_root, tmp_path):

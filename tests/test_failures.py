@@ -36,7 +36,6 @@ OUTCOMES = {
     "dies-in-make": ("failed", "worker", "EXIT(7)"),
     "segfault": ("failed", "worker", "SIGSEGV"),
     "killed": ("failed", "worker", "SIGKILL"),
-    "closes-output": ("failed", "worker", "ValueError: I/O operation on closed file"),
     "refuses": ("skipped", "fit", "needs attributes"),
     "refuses-in-make": ("skipped", "make", "needs a licence"),
     "refuses-in-reward": ("skipped", "reward", "too wide"),

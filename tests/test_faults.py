@@ -129,7 +129,7 @@ def test_killed_workers_cost_their_cells_and_the_next_run_computes_just_these(to
         while run.poll() is None and killed < 5:
             for pid in marked(f"{MARK}={toys.folder}"):
                 command = Path(f"/proc/{pid}/cmdline").read_bytes() if Path(f"/proc/{pid}").exists() else b""
-                if pid != run.pid and b"forks" in command:
+                if pid != run.pid and b"forking" in command:
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGKILL)
                         killed += 1

@@ -5,21 +5,19 @@ stranger's method relies on it.
 from __future__ import annotations
 
 import json
-import os
-import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from running import run, same_arrays
+from running import alive, run, same_arrays
 
 from rmsuite import answers
-from rmsuite.worker import Outcome
+from rmsuite.worker import KEPT_ERROR, Outcome
 
 HOSTILE = Path(__file__).with_name("hostile.py")
-ANSWER = Outcome(np.array([1.0, 2.0]), seconds={"reward": 0.5}, output="said")
+ANSWER = Outcome(np.array([1.0, 2.0]), seconds={"reward": 0.5})
 OUTCOMES = {
     "trap": ("skipped", "trap"),
     "forges-a-pickle": ("failed", answers.NO_ANSWER),
@@ -46,13 +44,13 @@ def test_an_attack_costs_its_own_cell_and_runs_nothing_in_the_run(toy_root, tmp_
     label = f"{name}[file={note}]"
     cells = run(toy_root, tmp_path / "home", [label, "honest"], plugin=HOSTILE, n_jobs=n_jobs)
     if name.startswith("leaves"):
-        os.kill(int(note.read_text()), signal.SIGKILL)
+        assert not alive(int(note.read_text()))
     else:
         assert not note.exists()
     status, said = OUTCOMES[name]
     cell = cells["toy-gold@1", label, 0]
     assert (cell.status, said in cell.error) == (status, True), cell.error
-    assert len(cell.error) <= answers.KEPT_OUTPUT
+    assert len(cell.error) <= KEPT_ERROR
     assert same_arrays(cells["toy-gold@1", "honest", 0].arrays, honest.arrays)
 
 
@@ -61,7 +59,7 @@ def test_an_answer_arrives_as_it_was_packed():
     read = answers.unpacked(answers.packed(ANSWER), 2, "rewards")
     assert read.rewards.tolist() == [1.0, 2.0]
     assert read.rewards.flags.writeable
-    assert (read.seconds, read.output, read.phase) == (ANSWER.seconds, "said", "")
+    assert (read.seconds, read.phase) == (ANSWER.seconds, "")
 
 
 def changed(**fields):
@@ -80,7 +78,7 @@ def changed(**fields):
         answers.packed(replace(ANSWER, rewards=np.array([1.0, np.nan]))),
         answers.packed(replace(ANSWER, rewards=np.ones(3))),
         changed(columns=["rewards", "rewards"]),
-        changed(columns=["output"]),
+        changed(columns=["error"]),
         changed(phase="elsewhere"),
         changed(error=3),
         changed(skipped="no"),

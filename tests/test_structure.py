@@ -53,7 +53,11 @@ LAYERS = (
         "results",
         "worker",
         "answers",
+        "cells",
         "forks",
+        "forking",
+        "parcels",
+        "sites",
         "closure",
         "reuse",
         "environment",
@@ -69,7 +73,7 @@ LAYERS = (
         "stacked",
         "imports",
     },
-    {"hookspecs", "catalogue", "plugins", "checks", "harness", "executors"},
+    {"hookspecs", "catalogue", "plugins", "checks", "harness", "executors", "clusters"},
     {"reports", "render", "scaffold"},
     {"bundles", "citation"},
     {"cli", "options", "commands", "__main__", "rmsuite"},
@@ -93,7 +97,8 @@ class Import:
 
 def dependencies() -> set[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    declared = [*project["dependencies"], *project["optional-dependencies"]["parquet"]]
+    extras = project["optional-dependencies"]
+    declared = [*project["dependencies"], *extras["parquet"], *extras["dask"]]
     return {line.partition(">")[0].strip().replace("-", "_") for line in declared}
 
 

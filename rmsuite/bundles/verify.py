@@ -22,7 +22,7 @@ from rmsuite.arrays import as_probability, as_rewards, as_uncertainty
 from rmsuite.book import TaskBook
 from rmsuite.controls import CONTROLS
 from rmsuite.errors import ResultsError, RmsuiteError
-from rmsuite.harness import control_cells, measured, notes, signature_line
+from rmsuite.harness import THREADS, control_cells, measured, notes, signature_line
 from rmsuite.reports.records import RERUN, SELF, UNVERIFIED
 from rmsuite.reports.records import Verification as Level
 from rmsuite.results import CellRecord
@@ -236,7 +236,7 @@ def _check_arrays(folder: _Folder, name: str, cell: CellRecord, setting: Setting
         folder.find(name, error.expected, error.got, "distrust the cell and run it anew")
         return
     said = notes(given) if cell.kind == "method" else ()
-    if cell.notes != said:
+    if tuple(note for note in cell.notes if not note.endswith(THREADS)) != said:
         folder.find(name, f"notes {list(said)}", f"{list(cell.notes)}", "run it anew")
     if cell.kind == "control":  # all of it follows from the task and the seed
         expected = settings.controls(cell.task, seed_of(cell), cell.repetition)[cell.method].arrays

@@ -18,7 +18,7 @@ from rmsuite.bundles.rerun import rerun
 from rmsuite.bundles.score import Rescored, score
 from rmsuite.bundles.verify import Verification, verify
 from rmsuite.commands import shared
-from rmsuite.commands.run import executor
+from rmsuite.commands.executing import local
 from rmsuite.errors import ResultsError
 from rmsuite.plugins import Catalogue
 from rmsuite.reports.comparison import prompts
@@ -31,7 +31,7 @@ def show_verification(options: Namespace) -> int:
     book = shared.book(catalogue)
     found = verify(options.home, book, rounding=options.rounding, progress=_bar)
     if options.rerun is not None:
-        workers = executor(catalogue, book, options.home, options.jobs)
+        workers = local(catalogue, book, options.home, options.jobs)
         sample = None if options.rerun == "all" else options.rerun
         found = rerun(options.home, found, book, catalogue, sample, options.seed, workers, progress=_bar)
         print(f"Run again: {len(found.rerun)} of the verified cells of methods, chosen with seed {options.seed}.")

@@ -14,7 +14,8 @@ from tabulate import tabulate
 from rmsuite import harness, signature
 from rmsuite.book import TaskBook
 from rmsuite.commands import shared
-from rmsuite.commands.run import entrants, executor
+from rmsuite.commands.executing import local
+from rmsuite.commands.run import entrants
 from rmsuite.errors import ResultsError
 from rmsuite.plugins import Catalogue
 from rmsuite.render import render
@@ -72,7 +73,7 @@ def _reproduced(table: PublishedTable, catalogue: Catalogue, book: TaskBook, job
     with TemporaryDirectory() as folder:
         home = Path(folder)
         found = entrants(catalogue, _methods(table))
-        workers = executor(catalogue, book, home, jobs, [task.card])
+        workers = local(catalogue, book, home, jobs, [task.card])
         records = harness.run([task], found, max(table.repetitions) + 1, table.seed, workers, home)
         kept = [record for record in records if record.repetition in table.repetitions]
         again = report(kept, metrics=list(table.rows[0].cells))

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from tqdm import tqdm
 
-from rmsuite import harness, plugins, results, reuse, signature
+from rmsuite import harness, results, reuse, signature
 from rmsuite.book import TaskBook
-from rmsuite.commands import shared
+from rmsuite.commands import executing, shared
 from rmsuite.commands.table import print_report
 from rmsuite.controls import CONTROLS
 from rmsuite.errors import ResultsError, UnknownNameError
-from rmsuite.executors import Local
 from rmsuite.plugins import Catalogue
 from rmsuite.results import CellRecord
 from rmsuite.sweeps import studies, tasks_of
@@ -35,9 +33,21 @@ def run(options: Namespace) -> int:
     chosen = entrants(catalogue, options.method)
     if options.dry_run:
         return show_plan(shared.book(catalogue), options, chosen)
+    if options.in_process or options.pdb:
+        return _try_out(catalogue, options, chosen)
     records = run_cells(catalogue, options, chosen)
     print_report(catalogue, options, records)
     return conclude(options.output, records)
+
+
+def _try_out(catalogue: Catalogue, options: Namespace, chosen: Sequence[harness.Entrant]) -> int:
+    """Run methods where nothing keeps them from gold rewards and from each other: no result of that is kept."""
+    with TemporaryDirectory() as folder:
+        records = run_cells(catalogue, Namespace(**{**vars(options), "output": Path(folder)}), chosen)
+        print_report(catalogue, options, records)
+        code = _report_failures(Path(folder), records)
+    print("rmsuite: methods ran in the process of the run, so no result was kept", file=sys.stderr)
+    return code
 
 
 def run_cells(catalogue: Catalogue, options: Namespace, chosen: Sequence[harness.Entrant]) -> list[CellRecord]:
@@ -55,8 +65,7 @@ def run_cells(catalogue: Catalogue, options: Namespace, chosen: Sequence[harness
     if plan.kept:
         print(f"rmsuite: {len(plan.kept)} of {plan.n_cells} cells are there already", file=sys.stderr)
     loaded = [task.load() for task in tasks if any(cell.task == task.label for cell in plan.open)]
-    workers = executor(catalogue, book, options.output, options.jobs, tasks)
-    workers = replace(workers, timeout=options.timeout, memory=options.memory and int(options.memory * 2**20))
+    workers = executing.asked(catalogue, book, options, tasks, chosen)
     todo = {(cell.task, cell.method, cell.repetition) for cell in plan.open}
     home = options.output
     with _progress(len(todo), home) as advance, _noted(catalogue, home):
@@ -196,28 +205,6 @@ def entrants(catalogue: Catalogue, names: Iterable[str]) -> list[harness.Entrant
         got = f"{clash[0]!r}, which is a control of every table"
         raise UnknownNameError(who="--method", expected="a method", got=got, do="rename the method")
     return list(found.values())
-
-
-def executor(catalogue: Catalogue, book: TaskBook, home: Path, jobs: int | None, tasks: Iterable[Task] = ()) -> Local:
-    """Return local workers that know the catalogue's plugin files, and may not open pools and results.
-
-    ``tasks`` are those to be run, for the variants among them are not in the book.
-    """
-    loaders = tuple(partial(plugins.load_file, path) for path in catalogue.files)
-    return Local(jobs or n_cores(), _forbidden(catalogue, book, home, tasks), loaders, catalogue.modules)
-
-
-def n_cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _forbidden(catalogue: Catalogue, book: TaskBook, output: Path, tasks: Iterable[Task]) -> tuple[Path, ...]:
-    # What holds gold, not the folders around it: a plugin's own modules may lie beside its pools, or in the output.
-    pools = {root / "pools" for root in catalogue.paths("rmsuite_tasks")}
-    stored = {cells for home in (output, *catalogue.paths("rmsuite_results")) for cells in home.glob("*@*")}
-    made = {results.task_folder(output, task.label) for task in (*book.tasks.values(), *tasks)}
-    return tuple(sorted(pools | stored | made))
 
 
 @contextlib.contextmanager

@@ -28,8 +28,12 @@ def catalogue(options: Namespace, strict: bool = True) -> Catalogue:
 
 def folders(options: Namespace) -> list[Path]:
     """Return the folders of tasks that options and environment name."""
-    variable = os.environ.get(TASKS_VARIABLE, "")
-    return [*options.tasks, *(Path(folder) for folder in variable.split(os.pathsep) if folder)]
+    return [*options.tasks, *folders_of_environment()]
+
+
+def folders_of_environment() -> list[Path]:
+    """Return the folders of tasks that the environment names."""
+    return [Path(folder) for folder in os.environ.get(TASKS_VARIABLE, "").split(os.pathsep) if folder]
 
 
 def book(found: Catalogue) -> TaskBook:

@@ -1,0 +1,118 @@
+"""Where the cells of a command run: local worker processes, or the workers of a Dask cluster."""
+
+from __future__ import annotations
+
+import os
+import pdb
+import sys
+from argparse import Namespace
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from rmsuite import plugins, results, reuse
+from rmsuite.book import TaskBook
+from rmsuite.catalogue import FILE_PREFIX
+from rmsuite.cells import Conditions
+from rmsuite.closure import closure, closure_of, version
+from rmsuite.clusters import Dask
+from rmsuite.commands import shared
+from rmsuite.errors import ClusterError, describe
+from rmsuite.executors import InProcess, Local
+from rmsuite.harness import Entrant, Executor
+from rmsuite.plugins import Catalogue
+from rmsuite.sites import Order, PluginFile
+from rmsuite.tasks import Task
+
+CODE = "code of "  # and the name of a module
+
+
+def local(catalogue: Catalogue, book: TaskBook, home: Path, jobs: int | None, tasks: Iterable[Task] = ()) -> Local:
+    """Return local workers that know the catalogue's plugin files, and may not open pools and results.
+
+    ``tasks`` are those to be run, for the variants among them are not in the book.
+    """
+    return Local(jobs or n_cores(), _conditions(catalogue, book, home, tasks))
+
+
+def asked(
+    catalogue: Catalogue, book: TaskBook, options: Namespace, tasks: Sequence[Task], chosen: Sequence[Entrant]
+) -> Executor:
+    """Return the executor that the options name, with their limits."""
+    if options.in_process or options.pdb:
+        return InProcess(_post_mortem if options.pdb else None)
+    memory = options.memory and int(options.memory * 2**20)
+    conditions = _conditions(catalogue, book, options.output, tasks, options.timeout, memory)
+    if (options.executor == "dask") != bool(options.address):
+        expected, do = "both or neither", "say --executor dask --address tcp://HOST:8786"
+        raise ClusterError(who="--executor dask and --address", expected=expected, got="one of them", do=do)
+    if options.executor == "dask":
+        return Dask(options.address, order(catalogue, chosen, conditions))
+    return Local(1 if options.executor == "serial" else options.jobs or n_cores(), conditions)
+
+
+def _post_mortem(error: BaseException) -> None:
+    print(f"rmsuite: {describe(error)}", file=sys.stderr)
+    pdb.post_mortem(error.__traceback__)
+
+
+def n_cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _conditions(
+    catalogue: Catalogue,
+    book: TaskBook,
+    home: Path,
+    tasks: Iterable[Task],
+    timeout: float | None = None,
+    memory: int | None = None,
+) -> Conditions:
+    loaders = tuple(partial(plugins.load_file, path) for path in catalogue.files)
+    return Conditions(_forbidden(catalogue, book, home, tasks), loaders, catalogue.modules, timeout, memory)
+
+
+def _forbidden(catalogue: Catalogue, book: TaskBook, output: Path, tasks: Iterable[Task]) -> tuple[Path, ...]:
+    # What holds gold, not the folders around it: a plugin's own modules may lie beside its pools, or in the output.
+    pools = {root / "pools" for root in catalogue.paths("rmsuite_tasks")}
+    stored = {cells for home in (output, *catalogue.paths("rmsuite_results")) for cells in home.glob("*@*")}
+    made = {results.task_folder(output, task.label) for task in (*book.tasks.values(), *tasks)}
+    return tuple(sorted(pools | stored | made))
+
+
+def order(catalogue: Catalogue, chosen: Iterable[Entrant], conditions: Conditions) -> Order:
+    """Return what the workers of a cluster have to know: the plugin files, and what must be there as it is here."""
+    names = {name for entrant in chosen for name in entrant.code if name.startswith(reuse.PACKAGE)}
+    modules = {module.__name__ for entrant in chosen for module in catalogue.modules_of(entrant.configured)}
+    code = {CODE + name for name in modules if not name.startswith(FILE_PREFIX)}
+    files = tuple(map(_shipped, catalogue.files))
+    return Order(conditions, files, look([*reuse.core(), *sorted(names | code)]), look, task_roots)
+
+
+def _shipped(path: Path) -> PluginFile:
+    """Return a plugin file with those of its sources that lie in its folder: others have to be installed."""
+    module = plugins.load_file(path)
+    found = {name: path.parent / name for name in closure(module).sources}
+    sources = {name: file.read_bytes() for name, file in found.items() if file.is_file()}
+    return PluginFile(path.name, module.__name__, sources, plugins.load_file)
+
+
+def look(names: Iterable[str]) -> Mapping[str, str]:
+    """Return what numbers rest on in this process: of rmsuite, of packages, and of the code of modules."""
+    return {name: _looked_up(name) for name in names}
+
+
+def _looked_up(name: str) -> str:
+    if name.startswith(reuse.PACKAGE):
+        return version(name.removeprefix(reuse.PACKAGE))
+    if name.startswith(CODE):
+        found = closure_of(name.removeprefix(CODE))
+        return reuse.of_code([found])["code"] if found else "absent"
+    return reuse.core().get(name, "absent")
+
+
+def task_roots() -> list[Path]:
+    """Return the folders of tasks of this process: those of installed plugins and of the environment."""
+    folders = [folder for folder in shared.folders_of_environment() if folder.is_dir()]
+    return [*folders, *plugins.load().paths("rmsuite_tasks")]
