@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from rmsuite import handover, results, reuse, seeds, signature
+from rmsuite import handover, results, reuse, seeds, signature, tracebacks
 from rmsuite.arrays import Gathered, as_rewards
 from rmsuite.controls import CONTROLS, Control
 from rmsuite.data import PreferencePairs
@@ -137,7 +139,7 @@ def run(
     done : callable
         Whether a cell is left out.
     on_cell : callable
-        Called with each finished record, in the order in which they finish.
+        Called with each finished record, in the order in which they finish; what it raises ends the run.
 
     Returns
     -------
@@ -168,9 +170,17 @@ def run(
     for setting, some in controls.items():
         for record in control_cells(setting, some):
             finish(record)
-    for job, outcome in executor.run(jobs):
-        finish(method_cell(job, outcome))
+    begun: dict[Job, float] = {}
+    for job, outcome in executor.run(_taken(jobs, begun)):
+        finish(method_cell(job, outcome, time.monotonic() - begun[job]))
     return records
+
+
+def _taken(jobs: Iterable[Job], begun: dict[Job, float]) -> Iterator[Job]:
+    """Yield jobs, and note when an executor takes each."""
+    for job in jobs:
+        begun[job] = time.monotonic()
+        yield job
 
 
 def control_cells(setting: Setting, controls: Sequence[Control] = CONTROLS) -> Iterator[CellRecord]:
@@ -184,20 +194,30 @@ def control_cells(setting: Setting, controls: Sequence[Control] = CONTROLS) -> I
         yield CellRecord(**identity, status="ok", arrays=measured(test, answers))
 
 
-def method_cell(job: Job, outcome: Outcome) -> CellRecord:
-    """Turn an outcome into a record: metrics of the rewards, or the reason why there are none."""
+def method_cell(job: Job, outcome: Outcome, elapsed: float = 0.0) -> CellRecord:
+    """Turn an outcome into a record: metrics of the rewards, or the reason why there are none.
+
+    ``elapsed``: seconds since an executor took the job.
+    """
     setting = job.setting
     identity = _identity(setting, job.configured.label, "method", job.entrant.origin, job.entrant.made_of())
     identity["facts"] |= {f"{phase}_seconds": seconds for phase, seconds in outcome.seconds.items()}
     identity |= {"parameters": job.configured.settings(), "output": outcome.output}
     if outcome.rewards is None:
         status: results.Status = "skipped" if outcome.skipped else "failed"
-        return CellRecord(
-            **identity, status=status, phase=outcome.phase, error=outcome.error, traceback=outcome.traceback
-        )
+        if status == "failed":
+            identity["facts"] |= {"failure": _failure(outcome, elapsed)}
+        traceback = tracebacks.shortened(outcome.traceback)
+        return CellRecord(**identity, status=status, phase=outcome.phase, error=outcome.error, traceback=traceback)
     answers = _in_test_order(setting, outcome)
     arrays = measured(setting.task.test, answers)
     return CellRecord(**identity, status="ok", notes=(*notes(answers), *_of_threads(outcome)), arrays=arrays)
+
+
+def _failure(outcome: Outcome, elapsed: float) -> dict[str, Any]:
+    """Return when a cell failed, and after how many seconds: of its phases if the one that failed tells its own."""
+    told = sum(outcome.seconds.values()) if outcome.phase in outcome.seconds else elapsed
+    return {"at": datetime.now(UTC).isoformat(timespec="seconds"), "seconds": round(told, 3)}
 
 
 def notes(answers: Answers) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from rmsuite import signature
+from rmsuite import signature, tracebacks
 from rmsuite.errors import ResultsError
 
 FORMAT = 2
@@ -39,7 +39,8 @@ class CellRecord:
     origin : str
         Where the method comes from: distribution and version, or file.
     facts : mapping
-        Counts and measurements: realised agreement of the annotator, pairs, seconds.
+        Counts and measurements: realised agreement of the annotator, pairs, seconds; of a failed cell ``failure``, with
+        the time (``at``, ISO, UTC) and the ``seconds`` until then.
     phase, error : str
         Where and why a cell failed or was skipped; empty for status "ok".
     traceback, output : str
@@ -77,6 +78,11 @@ def cell_path(home: Path, record: CellRecord) -> Path:
     return path_of(home, record.task, record.method, record.repetition)
 
 
+def traceback_path(path: Path) -> Path:
+    """Return where the traceback of a failed cell, whose record is at ``path``, can be read."""
+    return path.with_suffix(".traceback.txt")
+
+
 def path_of(home: Path, task: str, method: str, repetition: int) -> Path:
     """Return where the record of a cell is kept, by its key."""
     return task_folder(home, task) / _slug(method) / f"{repetition}.json"
@@ -111,8 +117,10 @@ def write(home: Path, record: CellRecord) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         digest = _write_arrays(path, record.arrays)
-        _write_record(path, _sealed({"format": FORMAT, **document, "arrays_sha256": digest}))
-        _remove_superseded(path, digest)
+        if record.status == "failed":
+            _write_text(traceback_path(path), tracebacks.page(record))
+        _write_text(path, _sealed({"format": FORMAT, **document, "arrays_sha256": digest}))
+        _remove_superseded(path, digest, record.status)
     except OSError as error:
         do = "free space or give another folder with --output; finished cells are kept"
         raise ResultsError(who=f"result {path}", expected="a writable folder", got=str(error), do=do) from None
@@ -120,9 +128,12 @@ def write(home: Path, record: CellRecord) -> Path:
 
 
 def files(path: Path) -> tuple[Path, ...]:
-    """Return the files of the cell whose record, a whole one, is at ``path``: its arrays, if any, and the record."""
-    digest = json.loads(path.read_text(encoding="utf-8"))["arrays_sha256"]
-    return (*([_arrays_path(path, digest)] if digest else []), path)
+    """Return the files of the cell whose record, a whole one, is at ``path``: arrays or traceback, and the record."""
+    document = json.loads(path.read_text(encoding="utf-8"))
+    digest, readable = document["arrays_sha256"], traceback_path(path)
+    beside = [_arrays_path(path, digest)] if digest else []
+    beside += [readable] if document["status"] == "failed" and readable.exists() else []
+    return (*beside, path)
 
 
 def _arrays_path(path: Path, digest: str) -> Path:
@@ -151,16 +162,18 @@ def _seal(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _write_record(path: Path, text: str) -> None:
+def _write_text(path: Path, text: str) -> None:
     temporary = _temporary(path)
     temporary.write_text(text, encoding="utf-8", newline="\n")
     temporary.replace(path)
 
 
-def _remove_superseded(path: Path, digest: str) -> None:
+def _remove_superseded(path: Path, digest: str, status: Status) -> None:
     for old in path.parent.glob(f"{path.stem}-*.npz"):
         if old != _arrays_path(path, digest):
             old.unlink(missing_ok=True)
+    if status != "failed":
+        traceback_path(path).unlink(missing_ok=True)
 
 
 def _temporary(path: Path) -> Path:

@@ -11,6 +11,7 @@ from misbehaving import FAILING
 from running import run, same_arrays
 
 from rmsuite import results
+from rmsuite.tracebacks import PASSED_THROUGH
 
 # For each failing method: status, phase, and what its recorded error says.
 OUTCOMES = {
@@ -91,6 +92,7 @@ def test_a_failure_is_recorded_with_its_phase_and_reason(cells, name):
     status, phase, error = OUTCOMES[name]
     cell = cells["toy-gold@1", name, 0]
     assert (cell.status, cell.phase) == (status, phase)
+    assert ("failure" in cell.facts) == (status == "failed")
     assert error in cell.error
     assert not cell.arrays
 
@@ -99,6 +101,7 @@ def test_a_failure_is_recorded_with_its_phase_and_reason(cells, name):
 def test_a_failure_keeps_its_traceback(cells, name):
     cell = cells["toy-gold@1", name, 0]
     assert cell.traceback.startswith("Traceback (most recent call last):")
+    assert not [path for path in PASSED_THROUGH if path in cell.traceback]
     if OUTCOMES[name][2].startswith("ValueError: "):
         assert OUTCOMES[name][2] in cell.traceback
 

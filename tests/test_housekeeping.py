@@ -35,6 +35,8 @@ def test_clean_lists_what_is_no_finished_cell_and_deletes_it_only_if_told_so(toy
     home = Path("out")
     before = files(home)
     (home / "toy-gold@1" / "honest" / ".0.json.4711").write_text("half")
+    (home / "toy-gold@1" / "honest" / ".0.traceback.txt.4711").write_text("half")
+    (home / "toy-gold@1" / "honest" / "0.traceback.txt").write_text("of a cell that has succeeded")
     (home / "toy-gold@1" / "honest" / "0-0123456789abcdef.npz").write_bytes(b"of nobody")
     damaged = home / "toy-gold@1" / "honest" / "1.json"
     damaged.write_text(damaged.read_text()[:-10])
@@ -50,6 +52,7 @@ def test_clean_lists_what_is_no_finished_cell_and_deletes_it_only_if_told_so(toy
     assert files(home) == there - named
     assert {"toy-gold@1/notes.txt", "mine.json"} <= files(home)
     failed = {name for name in before if "fails-in-fit" in name}
+    assert {Path(name).name for name in failed} == {"0.json", "1.json", "0.traceback.txt", "1.traceback.txt"}
     assert failed < named
     assert {path.parent.name for path in results.found(home)} == {p.split("/")[1] for p in before - failed if "/" in p}
     assert toys.bare("clean", "out").out == "0 files would be deleted: say -y\n"

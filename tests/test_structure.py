@@ -60,6 +60,7 @@ LAYERS = (
         "sites",
         "closure",
         "reuse",
+        "tracebacks",
         "environment",
         "setting",
         "handover",

@@ -31,7 +31,7 @@ from rmsuite.tasks import LoadedTask
 from rmsuite.tested import Answers, TestSet
 from rmsuite.worker import Phase
 
-MEASURED_FACTS = {*(f"{phase}_seconds" for phase in get_args(Phase)), "made_of"}  # not to be reproduced
+MEASURED_FACTS = {*(f"{phase}_seconds" for phase in get_args(Phase)), "made_of", "failure"}  # not to be reproduced
 ROUNDING = 1e-9  # of the largest number of an array
 NAMES = {control.name for control in CONTROLS}
 Progress = Callable[[Iterable[Any], int], Iterable[Any]]  # (items, how many) -> the items, with a bar

@@ -19,7 +19,8 @@ def show_system(options: Namespace) -> int:
     return 0
 
 
-FILE = re.compile(r"\d+\.json|\d+-[0-9a-f]{16}\.npz|\.\d+\.(json|npz)\.\d+")  # of a cell
+READ = r"\d+\.(json|traceback\.txt)"
+FILE = re.compile(rf"{READ}|\d+-[0-9a-f]{{16}}\.npz|\.({READ}|\d+\.npz)\.\d+")  # of a cell
 CELLS = "*@*/*"  # where cells lie within a results folder: nothing else is ever deleted
 
 
@@ -44,7 +45,7 @@ def _all(home: Path) -> list[Path]:
 
 
 def _debris(home: Path) -> list[Path]:
-    """Return records that failed or are damaged, arrays that no record names, and files that were left half-written."""
+    """Return records that failed or are damaged, what no record names, and files that were left half-written."""
     whole: set[Path] = set()
     for path in home.glob(f"{CELLS}/*.json"):
         with contextlib.suppress(ResultsError):

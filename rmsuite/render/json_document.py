@@ -15,6 +15,7 @@ from rmsuite.statistics import Difference, Estimate, Variance
 from rmsuite.version import __version__
 
 FORMAT = 1
+OF_ONE_CELL = ("made_of", "failure")  # facts that a table does not share
 
 
 def write(report: Report) -> str:
@@ -54,7 +55,9 @@ def _table(table: Table) -> dict[str, Any]:
         ],
         "best_control": table.best_control or None,
         "repetitions": list(table.repetitions),
-        "facts": {key: fact for key, fact in table.facts.items() if not key.endswith("_seconds") and key != "made_of"},
+        "facts": {
+            key: fact for key, fact in table.facts.items() if not key.endswith("_seconds") and key not in OF_ONE_CELL
+        },
         "footer": footer(table),
         "rows": [_row(row, table) for row in table.rows],
     }
