@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from rmsuite import results
 from rmsuite.closure import Closure, version
@@ -24,7 +24,7 @@ from rmsuite.version import __version__
 
 Made = Mapping[str, str]
 PACKAGE = "package "  # and its name, among what a cell is made of
-MISSING, FAILED = "there is no result", "it failed"
+State = Literal["kept", "missing", "failed", "damaged", "changed", "forced"]
 NUMBERS = ("numpy", "scipy", "scikit-learn")  # packages that decide numbers, whoever imports them
 
 
@@ -36,6 +36,19 @@ class Wanted:
     method: str
     repetition: int
     made_of: Made
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a results folder holds of a cell.
+
+    ``record`` is there if the state is ``kept``; for every other one the cell is to be computed, and ``why`` says so in
+    words. ``forced`` are cells that are to be computed whatever there is.
+    """
+
+    state: State
+    record: results.CellRecord | None = None
+    why: str = ""
 
 
 @cache
@@ -73,19 +86,19 @@ def of_code(closures: Iterable[Closure]) -> dict[str, str]:
     }
 
 
-def kept(home: Path, wanted: Wanted) -> tuple[results.CellRecord | None, str]:
-    """Return a cell that is there and as it would be, or None and the reason why it is to be computed."""
+def kept(home: Path, wanted: Wanted) -> Found:
+    """Return a cell that is there and as it would be, or the reason why it is to be computed."""
     path = results.path_of(home, wanted.task, wanted.method, wanted.repetition)
     if not path.exists():
-        return None, MISSING
+        return Found("missing", why="there is no result")
     try:
         record = results.read(path)
     except ResultsError as error:
-        return None, f"its result is damaged ({error.got})"
+        return Found("damaged", why=f"its result is damaged ({error.got})")
     if record.status == "failed":
-        return None, f"{FAILED} in {record.phase}"
+        return Found("failed", why=f"it failed in {record.phase}")
     changed = differences(record.facts.get("made_of", {}), wanted.made_of)
-    return (None, f"changed: {changed}") if changed else (record, "")
+    return Found("changed", why=f"changed: {changed}") if changed else Found("kept", record)
 
 
 def differences(before: Made, now: Made) -> str:

@@ -8,19 +8,19 @@ import re
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tomli_w
-from running import same_arrays
+from running import run, same_arrays
 
 from rmsuite import results
 from rmsuite.closure import Closure
 from rmsuite.pool_files import sha256
 from rmsuite.pools import read_card
-from rmsuite.reuse import of_code
+from rmsuite.reuse import Wanted, kept, of_code
 
 PLUGIN = """import numpy as np
 import rmsuite
@@ -196,6 +196,25 @@ def test_a_failed_or_damaged_cell_is_computed_again_and_only_what_is_asked_for(d
     (reason,) = done.run().why.values()
     assert reason.startswith("its result is damaged")
     assert done.run().why == {}
+
+
+def test_the_state_of_a_cell_is_no_matter_of_words(toy_root, tmp_path):
+    """One for each state; the words of an error, a phase or a change cannot be taken for another."""
+    cells = run(toy_root, tmp_path / "home", ["honest", "fails-in-fit"])
+    wanted = {key: Wanted(*key, cell.facts["made_of"]) for key, cell in cells.items()}
+    fine, failed = wanted["toy-gold@1", "honest", 0], wanted["toy-gold@1", "fails-in-fit", 0]
+
+    def state(one: Wanted) -> tuple[str, bool]:
+        found = kept(tmp_path / "home", one)
+        return found.state, found.record is not None
+
+    assert (state(fine), kept(tmp_path / "home", fine).why) == (("kept", True), "")
+    assert state(failed) == ("failed", False)
+    assert state(replace(fine, repetition=1)) == ("missing", False)
+    assert state(replace(fine, made_of={"it failed": "there is no result"})) == ("changed", False)
+    path = results.path_of(tmp_path / "home", fine.task, fine.method, 0)
+    path.write_text('{"sha256": "it failed"}')
+    assert state(fine) == ("damaged", False)
 
 
 def test_what_a_cell_is_made_of_is_stored_with_it(done):

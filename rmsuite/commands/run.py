@@ -136,26 +136,21 @@ def planned(tasks: Sequence[Task], chosen: Sequence[harness.Entrant], repetition
     """
     _refuse_another_signature(tasks, options.seed, options.output)
     cells = list(harness.wanted(tasks, chosen, repetitions, options.seed))
-    found = [(cell, *_known(cell, options)) for cell in cells]
-    wanted = [(cell, why) for cell, record, why in found if record is None and _is_asked(why, options.only)]
+    found = [(cell, _found(cell, options)) for cell in cells]
+    wanted = [(cell, one) for cell, one in found if one.state != "kept" and options.only in (None, one.state)]
     if options.explain_cache:
-        for cell, why in wanted:
-            print(f"rmsuite: {cell.method} on {cell.task}, repetition {cell.repetition}: {why}", file=sys.stderr)
-    kept = tuple(record for _, record, _ in found if record is not None)
+        for cell, one in wanted:
+            print(f"rmsuite: {cell.method} on {cell.task}, repetition {cell.repetition}: {one.why}", file=sys.stderr)
+    kept = tuple(one.record for _, one in found if one.record is not None)
     return Plan(kept, tuple(cell for cell, _ in wanted), len(cells))
 
 
-def _known(cell: reuse.Wanted, options: Namespace) -> tuple[CellRecord | None, str]:
+def _found(cell: reuse.Wanted, options: Namespace) -> reuse.Found:
     if options.no_cache:
-        return None, "--no-cache"
+        return reuse.Found("forced", why="--no-cache")
     if {cell.method, cell.method.partition("[")[0]} & set(options.force or ()):
-        return None, "--force"
+        return reuse.Found("forced", why="--force")
     return reuse.kept(options.output, cell)
-
-
-def _is_asked(why: str, only: str | None) -> bool:
-    """Whether a cell that is not kept is among those that ``--only`` asks for."""
-    return only is None or why.startswith({"failed": reuse.FAILED, "missing": reuse.MISSING}[only])
 
 
 def asked(book: TaskBook, options: Namespace) -> list[Task]:
