@@ -39,7 +39,8 @@ def _carry_out(arguments: Sequence[str] | None) -> int:
     try:
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="replace")  # a terminal without arrows gets question marks
-        options = parser().parse_args(arguments)
+        given = sys.argv[1:] if arguments is None else [*arguments]
+        options = parser().parse_args(given, argparse.Namespace(arguments=given))
         return command(options.command)(options)
     finally:
         sys.stdout.flush()  # not at the end of Python, where a closed pipe could not be met

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import math
 from pathlib import Path
+
+from rmsuite.option_values import count, failures, positive, quantity, words
 
 DEFAULT_HOME, DEFAULT_TASKS = Path("rmsuite-results"), Path("rmsuite-tasks")
 FORMATS = ("text", "markdown", "latex", "csv", "json", "html")
@@ -106,7 +107,7 @@ def _add_cells(command: argparse.ArgumentParser, suite: str = "default") -> None
     command.add_argument("-t", "--task", action="append", metavar="NAME", help="a task of the suite (repeatable)")
     command.add_argument("--suite", default=suite, metavar="NAME", help=f"which tasks (default: {suite})")
     command.add_argument(
-        "-r", "--repetitions", type=_positive, metavar="N", help="repetitions of each cell (default: the suite's)"
+        "-r", "--repetitions", type=positive, metavar="N", help="repetitions of each cell (default: the suite's)"
     )
     command.add_argument("--seed", type=int, default=0, help="root of all random streams (default: 0)")
     command.add_argument(
@@ -173,7 +174,7 @@ def _add_inspect(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def _add_verify(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = _add(commands, "verify", "recompute a results folder from its rewards, hashes and signatures")
     _add_home(command)
-    command.add_argument("--rerun", type=_count, metavar="N", help="also run N random cells again, or 'all' of them")
+    command.add_argument("--rerun", type=count, metavar="N", help="also run N random cells again, or 'all' of them")
     command.add_argument("--seed", type=int, default=0, help="of the choice of cells (default: 0)")
     command.add_argument("--rounding", action="store_true", help="let last bits differ, as other processors' do")
     command.add_argument("--no-record", action="store_true", help="do not note the outcome beside the cells")
@@ -228,12 +229,21 @@ def _add_workers(command: argparse.ArgumentParser) -> None:
         help="where cells run: in local processes, in one at a time, or on a Dask cluster (default: processes)",
     )
     command.add_argument("--address", metavar="URL", help="of the Dask cluster's scheduler, as tcp://HOST:8786")
-    command.add_argument("--timeout", type=_quantity, metavar="S", help="end a cell that takes more seconds than that")
-    command.add_argument("--memory", type=_quantity, metavar="MIB", help="mebibytes that a method may have of its own")
+    command.add_argument("--timeout", type=quantity, metavar="S", help="end a cell that takes more seconds than that")
+    command.add_argument("--memory", type=quantity, metavar="MIB", help="mebibytes that a method may have of its own")
+    stop = command.add_mutually_exclusive_group()
+    stop.add_argument("-x", "--exitfirst", action="store_true", help="stop the run after the first cell that fails")
+    stop.add_argument(
+        "--fail-on-error",
+        type=failures,
+        metavar="N",
+        help="stop the run once more than N cells have failed, or, if N is a fraction, more than that share of the "
+        "cells to compute",
+    )
 
 
 def _add_jobs(command: argparse.ArgumentParser) -> None:
-    command.add_argument("-j", "--jobs", type=_positive, metavar="N", help="cells at a time (default: one a core)")
+    command.add_argument("-j", "--jobs", type=positive, metavar="N", help="cells at a time (default: one a core)")
 
 
 def _add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -265,8 +275,8 @@ def _add_housekeeping(commands: argparse._SubParsersAction[argparse.ArgumentPars
 
 def _add_coverage(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = _add_bare(commands, "coverage", "simulate how often the intervals hold the truth")
-    command.add_argument("--simulations", type=_positive, default=4000, metavar="N", help="a case (default: 4000)")
-    command.add_argument("--draws", type=_positive, default=2000, metavar="N", help="resamples (default: 2000)")
+    command.add_argument("--simulations", type=positive, default=4000, metavar="N", help="a case (default: 4000)")
+    command.add_argument("--draws", type=positive, default=2000, metavar="N", help="resamples (default: 2000)")
     command.add_argument("--seed", type=int, default=0, help="of the simulations (default: 0)")
     command.add_argument("--hard", action="store_true", help="few prompts, accuracies near 1, unequal prompts")
 
@@ -321,30 +331,5 @@ def _add_own(command: argparse.ArgumentParser) -> None:
         help=f"folder of your tasks (default: {DEFAULT_TASKS})",
     )
     command.add_argument("--name", metavar="NAME", help="of the task (default: the file's)")
-    command.add_argument("--question", type=_words, metavar="TEXT", help="what the task asks, for lists")
-    command.add_argument("--licence", type=_words, metavar="TEXT", help="of the data, for tables")
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
-    return int(text)
-
-
-def _quantity(text: str) -> float:
-    number = float(text)
-    if not 0 < number < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
-    return number
-
-
-def _words(text: str) -> str:
-    try:
-        text.encode()
-    except UnicodeEncodeError:  # bytes that are no UTF-8 come as lone surrogates, which no card can hold
-        raise argparse.ArgumentTypeError(f"expected text in UTF-8, got {text!r}") from None
-    return text
-
-
-def _count(text: str) -> int | str:
-    return text if text == "all" else _positive(text)
+    command.add_argument("--question", type=words, metavar="TEXT", help="what the task asks, for lists")
+    command.add_argument("--licence", type=words, metavar="TEXT", help="of the data, for tables")

@@ -369,5 +369,6 @@ def test_a_run_that_is_stopped_says_so_with_exit_code_130(toys, monkeypatch):
     monkeypatch.setattr(harness, "method_cell", stop)
     answer = toys("run", "-m", "good", "-r", "1", "-t", "toy-gold")
     assert (answer.code, answer.out) == (130, "")
-    kept = "5 of 6 cells are finished and kept in rmsuite-results; the same command goes on from there"
-    assert answer.err == f"rmsuite: {kept}\nrmsuite: stopped\n"
+    kept = "5 of 6 cells are finished and kept in rmsuite-results"
+    again = f"rmsuite run --plugin {toys.plugin} -m good -r 1 -t toy-gold"
+    assert answer.err == f"rmsuite: {kept}\nGo on with:\n  {again}\nrmsuite: stopped\n"

@@ -7,6 +7,7 @@ import io
 import json
 import re
 import sys
+from pathlib import Path
 
 import pytest
 from command_line import Toys
@@ -128,9 +129,11 @@ def test_a_table_of_failures_only_is_still_a_table_in_every_format(toys, folder)
 
 
 def test_the_recorded_failure_keeps_the_traceback_that_the_user_is_spared(toys, folder):
-    run_beside(toys, folder, "raises")
+    answer = run_beside(toys, folder, "raises")
     (record, _) = sorted(toys.folder.glob("rmsuite-results/toy-gold@1/raises/*.json"))
     assert "KeyError: 'no such column'" in json.loads(record.read_text())["traceback"]
+    told = [line.partition(": ")[2] for line in answer.err.splitlines() if line.startswith("  its traceback")]
+    assert "KeyError: 'no such column'" in Path(*told).read_text()
 
 
 def test_a_mended_method_replaces_its_failure(toys, folder):
@@ -139,3 +142,4 @@ def test_a_mended_method_replaces_its_failure(toys, folder):
     mended = write(toys.folder / "mended" / "mine.py", source("mine"))
     assert toys(*RUN, "--plugin", mended, "-m", "mine").code == 0
     assert rows(toys("table", "--format", "json").out)["mine"]["note"] == ""
+    assert not list(toys.folder.glob("rmsuite-results/*/*/*.traceback.txt"))

@@ -77,7 +77,7 @@ LAYERS = (
     {"hookspecs", "catalogue", "plugins", "checks", "harness", "executors", "clusters"},
     {"reports", "render", "scaffold"},
     {"bundles", "citation"},
-    {"cli", "options", "commands", "__main__", "rmsuite"},
+    {"cli", "options", "option_values", "commands", "__main__", "rmsuite"},
 )
 SIBLINGS, MAY_MEET = 3, {("plugins", "hookspecs"), ("plugins", "catalogue")}
 REPORTS = {"reports", "render"}

@@ -75,7 +75,9 @@ def test_a_run_that_is_told_to_end_takes_its_files_along(tmp_path, temporary, st
     run.send_signal(number)
     _, errors = run.communicate(timeout=PATIENCE)
     assert (run.returncode, left(temporary)) == (code, [])
-    assert errors.endswith(f"the same command goes on from there\nrmsuite: {said}\n")
+    *_, way, command, last = errors.splitlines()
+    assert (way, last) == ("Go on with:", f"rmsuite: {said}")
+    assert command.startswith(f"  rmsuite run --plugin {MISBEHAVING} ")
 
 
 def test_what_a_killed_run_leaves_goes_with_the_next_and_what_a_living_one_uses_stays(tmp_path, temporary, started):

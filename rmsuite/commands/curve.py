@@ -9,7 +9,7 @@ from argparse import Namespace
 from collections.abc import Iterable
 
 from rmsuite.book import TaskBook
-from rmsuite.commands import run, shared
+from rmsuite.commands import ending, run, shared
 from rmsuite.errors import RmsuiteError
 from rmsuite.method import configure, parse
 from rmsuite.metrics import metric
@@ -28,9 +28,10 @@ def show_curves(options: Namespace) -> int:
         return _show_curves_of_tasks(catalogue, options)
     swept = sweep(catalogue, options.method, options.over)
     entrants = run.entrants(catalogue, (label for labels in swept.methods.values() for label in labels))
-    records = run.run_cells(catalogue, options, entrants)
-    print(render_curves(curves(records, swept, options.metric), options.format), flush=True)
-    return run.conclude(options.output, records)
+    ran = run.run_cells(catalogue, options, entrants)
+    with ending.with_what_is_there(ran):
+        print(render_curves(curves(ran.records, swept, options.metric), options.format), flush=True)
+    return ending.conclude(options, ran)
 
 
 def _show_curves_of_tasks(catalogue: Catalogue, options: Namespace) -> int:
@@ -38,15 +39,16 @@ def _show_curves_of_tasks(catalogue: Catalogue, options: Namespace) -> int:
     found = _studies(shared.book(catalogue), options)
     entrants = run.entrants(catalogue, options.method)
     labels = [task.label for task in tasks_of(found)]
-    records = run.run_cells(catalogue, Namespace(**{**vars(options), "task": labels}), entrants)
+    ran = run.run_cells(catalogue, Namespace(**{**vars(options), "task": labels}), entrants)
     methods = [entrant.configured.label for entrant in entrants]
-    tables: list[CurveTable] = []
-    for one in found:
-        variants = {at: task.label for at, task in one.tasks.items()}
-        lined = list(lined_up(records, one.name, one.parameter, variants))
-        tables += curves(lined, sweep_of_task(one.parameter, tuple(variants), methods), options.metric)
-    print(render_curves(tables, options.format), flush=True)
-    return run.conclude(options.output, records)
+    with ending.with_what_is_there(ran):
+        tables: list[CurveTable] = []
+        for one in found:
+            variants = {at: task.label for at, task in one.tasks.items()}
+            lined = list(lined_up(ran.records, one.name, one.parameter, variants))
+            tables += curves(lined, sweep_of_task(one.parameter, tuple(variants), methods), options.metric)
+        print(render_curves(tables, options.format), flush=True)
+    return ending.conclude(options, ran)
 
 
 def _studies(book: TaskBook, options: Namespace) -> list[Study]:

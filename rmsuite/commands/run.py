@@ -6,16 +6,14 @@ import contextlib
 import json
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tqdm import tqdm
-
 from rmsuite import harness, results, reuse, signature
 from rmsuite.book import TaskBook
-from rmsuite.commands import executing, shared
+from rmsuite.commands import ending, executing, shared
 from rmsuite.commands.table import print_report
 from rmsuite.controls import CONTROLS
 from rmsuite.errors import ResultsError, UnknownNameError
@@ -35,23 +33,29 @@ def run(options: Namespace) -> int:
         return show_plan(shared.book(catalogue), options, chosen)
     if options.in_process or options.pdb:
         return _try_out(catalogue, options, chosen)
-    records = run_cells(catalogue, options, chosen)
-    print_report(catalogue, options, records)
-    return conclude(options.output, records)
+    ran = run_cells(catalogue, options, chosen)
+    _print(catalogue, options, chosen, ran)
+    return ending.conclude(options, ran)
+
+
+def _print(
+    catalogue: Catalogue, options: Namespace, chosen: Sequence[harness.Entrant], ran: ending.Ran
+) -> None:
+    with ending.with_what_is_there(ran):
+        print_report(catalogue, options, ran.records, asked=[entrant.configured.label for entrant in chosen])
 
 
 def _try_out(catalogue: Catalogue, options: Namespace, chosen: Sequence[harness.Entrant]) -> int:
     """Run methods where nothing keeps them from gold rewards and from each other: no result of that is kept."""
     with TemporaryDirectory() as folder:
-        records = run_cells(catalogue, Namespace(**{**vars(options), "output": Path(folder)}), chosen)
-        print_report(catalogue, options, records)
-        code = _report_failures(Path(folder), records)
-    print("rmsuite: methods ran in the process of the run, so no result was kept", file=sys.stderr)
-    return code
+        options = Namespace(**{**vars(options), "output": Path(folder)})
+        ran = run_cells(catalogue, options, chosen)
+        _print(catalogue, options, chosen, ran)
+    return ending.conclude_try_out(ran)
 
 
-def run_cells(catalogue: Catalogue, options: Namespace, chosen: Sequence[harness.Entrant]) -> list[CellRecord]:
-    """Run methods on the tasks that the options name, with a bar, and return all cells.
+def run_cells(catalogue: Catalogue, options: Namespace, chosen: Sequence[harness.Entrant]) -> ending.Ran:
+    """Run methods on the tasks that the options name, with a bar, and return all cells that are there then.
 
     Raises
     ------
@@ -64,15 +68,14 @@ def run_cells(catalogue: Catalogue, options: Namespace, chosen: Sequence[harness
     plan = planned(tasks, chosen, repetitions, options)
     if plan.kept:
         print(f"rmsuite: {len(plan.kept)} of {plan.n_cells} cells are there already", file=sys.stderr)
-    loaded = [task.load() for task in tasks if any(cell.task == task.label for cell in plan.open)]
     workers = executing.asked(catalogue, book, options, tasks, chosen)
-    todo = {(cell.task, cell.method, cell.repetition) for cell in plan.open}
-    home = options.output
-    with _progress(len(todo), home) as advance, _noted(catalogue, home):
-        fresh = harness.run(
-            loaded, chosen, repetitions, options.seed, workers, home, advance, lambda *cell: cell not in todo
-        )
-    return [*plan.kept, *fresh]
+    todo, home = {(cell.task, cell.method, cell.repetition) for cell in plan.open}, options.output
+    with ending.progress(len(todo), options) as advance:
+        watch = ending.watch(options, len(todo), advance)
+        loaded = [task.load() for task in tasks if any(cell.task == task.label for cell in plan.open)]
+        with _noted(catalogue, home), contextlib.suppress(ending.TooManyFailures):
+            harness.run(loaded, chosen, repetitions, options.seed, workers, home, watch, lambda *c: c not in todo)
+    return ending.Ran([*plan.kept, *watch.records], plan.n_cells, watch.stopped)
 
 
 @dataclass(frozen=True)
@@ -159,12 +162,6 @@ def asked(book: TaskBook, options: Namespace) -> list[Task]:
     return list({task.label: task for task in named}.values()) or tasks_of(studies(book, book.suite(options.suite)))
 
 
-def conclude(home: Path, records: Sequence[CellRecord]) -> int:
-    """Say where the results are and what failed; return the exit code."""
-    print(f"Results: {home}", file=sys.stderr)
-    return _report_failures(home, records)
-
-
 def _warn_of_superseded(tasks: Iterable[Task]) -> None:
     for task in tasks:
         if task.superseded_by:
@@ -200,35 +197,3 @@ def entrants(catalogue: Catalogue, names: Iterable[str]) -> list[harness.Entrant
         got = f"{clash[0]!r}, which is a control of every table"
         raise UnknownNameError(who="--method", expected="a method", got=got, do="rename the method")
     return list(found.values())
-
-
-@contextlib.contextmanager
-def _progress(total: int, home: Path) -> Iterator[Callable[[CellRecord], None]]:
-    count = 0
-    with tqdm(total=total, unit="cell", leave=False, disable=not sys.stderr.isatty()) as bar:
-
-        def advance(_record: CellRecord) -> None:
-            nonlocal count
-            count += 1
-            bar.update()
-
-        try:
-            yield advance
-        except KeyboardInterrupt:
-            bar.close()
-            kept = f"{count} of {total} cells are finished and kept in {home}; the same command goes on from there"
-            print(f"rmsuite: {kept}", file=sys.stderr)
-            raise
-
-
-def _report_failures(home: Path, records: Sequence[CellRecord]) -> int:
-    groups: dict[tuple[str, ...], list[CellRecord]] = {}
-    for record in records:
-        if record.status == "failed":
-            groups.setdefault((record.method, record.task, record.phase, record.error), []).append(record)
-    for (method, task, phase, error), group in groups.items():
-        numbers = ", ".join(map(str, sorted(record.repetition for record in group)))
-        where = f"{method} on {task}, repetition{'s' if len(group) > 1 else ''} {numbers}"
-        print(f"rmsuite: {where} failed in {phase}: {error}", file=sys.stderr)
-        print(f"  its traceback and output: {results.cell_path(home, group[0])}", file=sys.stderr)
-    return 1 if groups else 0

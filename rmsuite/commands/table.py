@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from rmsuite.commands import shared
 from rmsuite.plugins import Catalogue
@@ -25,9 +25,10 @@ def print_report(
     run: Sequence[CellRecord],
     metrics: Sequence[str] = (),
     allow_mixed: bool = False,
+    asked: Collection[str] = (),
 ) -> None:
-    """Print the tables of a run beside stored results."""
+    """Print the tables of a run, which was asked for these methods, beside stored results."""
     stored = [] if options.no_stored else shared.stored(catalogue, {record.task for record in run})
     level = shared.level(options.output, *catalogue.paths("rmsuite_results"))
-    found = report(run, stored, metrics=metrics, allow_mixed=allow_mixed, level=level)
+    found = report(run, stored, metrics=metrics, allow_mixed=allow_mixed, level=level, asked=asked)
     print(render(found, options.format), flush=True)

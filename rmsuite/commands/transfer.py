@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Sequence
 
-from rmsuite.commands import run, shared
+from rmsuite.commands import ending, run, shared
 from rmsuite.errors import RmsuiteError
 from rmsuite.metrics import metric
 from rmsuite.render.transfer import render_transfer
@@ -24,10 +24,11 @@ def show_transfer(options: Namespace) -> int:
     book = shared.book(catalogue)
     tested = parts(run.asked(book, options))
     entrants = run.entrants(catalogue, options.method)
-    records = run.run_cells(catalogue, options, entrants)
-    found = transfer(records, tested, [entrant.configured.label for entrant in entrants], metrics)
-    print(render_transfer(found, options.format), flush=True)
-    return run.conclude(options.output, records)
+    ran = run.run_cells(catalogue, options, entrants)
+    with ending.with_what_is_there(ran):
+        found = transfer(ran.records, tested, [entrant.configured.label for entrant in entrants], metrics)
+        print(render_transfer(found, options.format), flush=True)
+    return ending.conclude(options, ran)
 
 
 def parts(tasks: Sequence[Task]) -> list[Tested]:

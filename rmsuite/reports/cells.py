@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rmsuite import signature
@@ -56,8 +56,12 @@ def choose(task: str, run: Sequence[CellRecord], stored: Sequence[CellRecord], a
     Raises
     ------
     ResultsError
-        If the cells of ``run`` have different signatures, unless ``allow_mixed``; if no repetition is common.
+        If there are none in ``run``, if these have different signatures, unless ``allow_mixed``; if no repetition is
+        common.
     """
+    if not run:
+        do = "run the cells that are missing"
+        raise ResultsError(who=f"table of {task}", expected="finished cells", got="none", do=do)
     line = _leading_signature(task, run, allow_mixed)
     marked = _marked(line, run)
     own = _by_method(record for record in run if record.method not in marked)
@@ -161,11 +165,11 @@ def why_not(group: Group) -> str:
     return f"{first.status} in {len(broken)} of {len(group)} repetitions: {reason}"
 
 
-def across_tasks(task: str, cells: Mapping[str, Sequence[CellRecord]]) -> list[str]:
-    """Say which methods have results on other tasks only, or of another code there."""
+def across_tasks(task: str, cells: Mapping[str, Sequence[CellRecord]], asked: Collection[str] = ()) -> list[str]:
+    """Say which methods have results on other tasks only, or were asked for in vain, or are of another code there."""
     here = {cell.method: cell.origin for cell in cells[task]}
     there = {cell.method: (cell.origin, other) for other in sorted(cells) if other != task for cell in cells[other]}
-    absent = [f"{method} has no results here" for method in sorted(set(there) - set(here))]
+    absent = [f"{method} has no results here" for method in sorted({*there, *asked} - set(here))]
     changed = [
         f"{method} is of other code here ({origin}) than on {there[method][1]} ({there[method][0]})"
         for method, origin in sorted(here.items())

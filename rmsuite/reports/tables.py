@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -40,6 +40,7 @@ def report(
     metrics: Sequence[str] = (),
     allow_mixed: bool = False,
     level: Levels = lambda cell: UNVERIFIED,
+    asked: Collection[str] = (),
 ) -> Report:
     """Return one table a task, and one over all tasks if there are several.
 
@@ -55,6 +56,8 @@ def report(
         Show cells of ``run`` with another signature than most, marked, without comparing them.
     level : callable
         How far a cell has been verified.
+    asked : collection of str
+        Methods that the run was to have: a stored one never stands in for them, and a table without one says so.
 
     Raises
     ------
@@ -63,9 +66,9 @@ def report(
     UnknownNameError
         If there is no such metric.
     """
-    mine, theirs = by_task(run), by_task(stored)
+    mine, theirs = by_task(run), by_task(record for record in stored if record.method not in asked)
     with threadpool_limits(limits=1):  # the number of threads decides the last bits of sums
-        return _report(mine, theirs, metrics, allow_mixed, level)
+        return _report(mine, theirs, metrics, allow_mixed, level, asked)
 
 
 def _report(
@@ -74,12 +77,13 @@ def _report(
     metrics: Sequence[str],
     allow_mixed: bool,
     level: Levels,
+    asked: Collection[str],
 ) -> Report:
     built = []
     for task, cells in sorted(mine.items()):
         chosen = choose(task, cells, theirs.get(task, []), allow_mixed)
         table, headline = _table(task, chosen, metrics, level)
-        built.append((replace(table, omitted=(*table.omitted, *across_tasks(task, mine))), headline))
+        built.append((replace(table, omitted=(*table.omitted, *across_tasks(task, mine, asked))), headline))
     return Report(tuple(table for table, _ in built), overall(built))
 
 
