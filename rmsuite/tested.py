@@ -63,6 +63,12 @@ class TestSet:
         """The prompt of each test response, ``(n_responses,)``, numbered from 0."""
         return np.repeat(np.arange(self.n_prompts), np.diff(self.offsets))
 
+    @cached_property
+    def oracle(self) -> Answers:
+        """What a method would answer that knows the gold rewards."""
+        assert self.gold is not None
+        return Answers(self.gold)
+
     def pairs(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield all pairs in blocks of bounded size, as positions (chosen, rejected)."""
         if self.gold is None:

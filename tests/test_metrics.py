@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from itertools import combinations, pairwise
 from math import comb
 
@@ -13,6 +15,7 @@ from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
 from rmsuite.metrics import best_of_n, length, metric, pairs
 from rmsuite.metrics.ranks import average_ranks
+from rmsuite.metrics.shared import once
 from rmsuite.statistics import Sample, resample
 from rmsuite.tested import ASKED_PAIRS, Answers, TestSet
 
@@ -34,6 +37,26 @@ def every_pair(test: TestSet):
             for b in range(start, stop):
                 if test.gold[a] > test.gold[b]:
                     yield i, a, b
+
+
+def test_what_metrics_share_is_computed_once_for_the_same_answers_and_goes_with_them():
+    asked = []
+
+    @once
+    def shared(test: TestSet, answers: Answers) -> np.ndarray:
+        asked.append((test, answers))
+        return answers.rewards + test.gold
+
+    tests, said = [one_prompt([1, 2]), one_prompt([1, 2])], [Answers(np.zeros(2)), Answers(np.zeros(2))]
+    found = [shared(test, answers) for _ in range(2) for test in tests for answers in said]
+    assert len(asked) == 4
+    assert all(one is other for one, other in pairwise(found[::4]))
+    assert not found[0].flags.writeable
+    one = weakref.ref(said[0])
+    asked.clear()
+    del said
+    gc.collect()
+    assert one() is None
 
 
 def test_blocks_hold_every_pair_of_unequal_gold_once(monkeypatch):

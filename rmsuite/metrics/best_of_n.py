@@ -6,6 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from rmsuite.metrics.shared import once
 from rmsuite.splits import in_second_half
 from rmsuite.tested import Answers, TestSet
 
@@ -78,6 +79,12 @@ def curves(test: TestSet, rewards: np.ndarray) -> np.ndarray:
     return out
 
 
+@once
+def curves_of(test: TestSet, answers: Answers) -> np.ndarray:
+    """Return ``curves`` of a method's rewards."""
+    return curves(test, answers.rewards)
+
+
 def normalised_gain(test: TestSet, answers: Answers, n: int) -> np.ndarray:
     """Return, per prompt, best-of-n gold minus random, and oracle minus random, ``(n_prompts, 2)``.
 
@@ -85,7 +92,7 @@ def normalised_gain(test: TestSet, answers: Answers, n: int) -> np.ndarray:
     gained do not blow up. A prompt with fewer than n responses, or without room, says nothing.
     """
     assert test.gold is not None
-    mine, oracle = curves(test, answers.rewards), curves(test, test.gold)
+    mine, oracle = curves_of(test, answers), curves_of(test, test.oracle)
     if n > mine.shape[1]:
         return np.zeros((test.n_prompts, 2))
     room = np.nan_to_num(oracle[:, n - 1] - oracle[:, 0])
@@ -104,7 +111,7 @@ def _on_grid(test: TestSet, answers: Answers) -> tuple[np.ndarray, np.ndarray, n
     """Return the gold curve and the oracle's, ``(n_prompts, n_grid)``, and which prompts have room and responses."""
     assert test.gold is not None
     ns = grid(test)
-    mine, oracle = (curves(test, rewards)[:, ns - 1] for rewards in (answers.rewards, test.gold))
+    mine, oracle = (curves_of(test, given)[:, ns - 1] for given in (answers, test.oracle))
     eligible = np.isfinite(oracle).all(axis=1) & (np.nan_to_num(oracle[:, -1] - oracle[:, 0]) > 1e-12)
     return mine, oracle, eligible
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rmsuite.metrics.shared import once
 from rmsuite.tested import Answers, TestSet
 
 MIN_CATEGORY_PROMPTS = 5
@@ -96,9 +97,15 @@ def counts(test: TestSet, rewards: np.ndarray) -> np.ndarray:
     return np.stack([found[:, 2], found[:, 0], found.sum(axis=-1)], axis=1)
 
 
+@once
+def counted(test: TestSet, answers: Answers) -> np.ndarray:
+    """Return ``counts`` of a method's rewards."""
+    return counts(test, answers.rewards)
+
+
 def pair_accuracy(test: TestSet, answers: Answers) -> np.ndarray:
     """Return, per prompt, the credit and the number of its pairs, ``(n_prompts, 2)``."""
-    right, wrong, total = counts(test, answers.rewards).T
+    right, wrong, total = counted(test, answers).T
     return np.stack([(total + right - wrong) / 2, total], axis=1)
 
 

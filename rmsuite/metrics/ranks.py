@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from rmsuite.metrics.pairs import counts
+from rmsuite.metrics.pairs import counted
+from rmsuite.metrics.shared import once
 from rmsuite.tested import Answers, TestSet
 
 
@@ -25,14 +26,33 @@ def spearman(test: TestSet, answers: Answers) -> np.ndarray:
 
     Constant rewards order nothing and count 0.
     """
-    assert test.gold is not None
-    out = np.zeros((test.n_prompts, 2))
-    for i, (start, stop) in enumerate(zip(test.offsets[:-1], test.offsets[1:], strict=True)):
-        centre = (stop - start + 1) / 2
-        gold, mine = (average_ranks(x[start:stop]) - centre for x in (test.gold, answers.rewards))
-        norm = np.sqrt((gold @ gold) * (mine @ mine))
-        out[i] = (gold @ mine) / norm if norm else 0.0, float(gold.any())
-    return out
+    gold, mine = (centred_ranks(test, given) for given in (test.oracle, answers))
+    # Halves of whole numbers: these sums are exact, in whatever order they are taken.
+    both, of_gold, of_mine = (_summed(test, product) for product in (gold * mine, gold * gold, mine * mine))
+    norm = np.sqrt(of_gold * of_mine)
+    rho = np.divide(both, norm, out=np.zeros_like(norm), where=norm > 0)
+    return np.stack([rho, (of_gold > 0).astype(float)], axis=1)
+
+
+@once
+def centred_ranks(test: TestSet, answers: Answers) -> np.ndarray:
+    """Return the ranks of rewards within each prompt minus their mean, ``(n_responses,)``; equal ones share a rank."""
+    order, first, size = _tied(test, answers.rewards)
+    out = np.empty(len(order))
+    out[order] = np.repeat(first + (size + 1) / 2, size)  # from 1 over all prompts
+    return out - (test.offsets[:-1] + (np.diff(test.offsets) + 1) / 2)[test.prompt]
+
+
+def _summed(test: TestSet, values: np.ndarray) -> np.ndarray:
+    return np.bincount(test.prompt, values, test.n_prompts)
+
+
+def _tied(test: TestSet, rewards: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the order by prompt and reward, and where in it each run of equal rewards begins, and its size."""
+    order = np.lexsort((rewards, test.prompt))
+    prompt, values = test.prompt[order], rewards[order]
+    first = np.flatnonzero(np.append(True, (np.diff(prompt) > 0) | (values[1:] != values[:-1])))
+    return order, first, np.diff(np.append(first, len(values)))
 
 
 def kendall(test: TestSet, answers: Answers) -> np.ndarray:
@@ -40,7 +60,7 @@ def kendall(test: TestSet, answers: Answers) -> np.ndarray:
 
     tau-b = (concordant - discordant) / sqrt(pairs untied in gold * pairs untied in reward); constant rewards count 0.
     """
-    right, wrong, untied = counts(test, answers.rewards).T
+    right, wrong, untied = counted(test, answers).T
     agree = right - wrong
     norm = np.sqrt(untied * _untied(test, answers.rewards))
     tau = np.divide(agree, norm, out=np.zeros_like(agree), where=norm > 0)
@@ -49,10 +69,7 @@ def kendall(test: TestSet, answers: Answers) -> np.ndarray:
 
 def _untied(test: TestSet, rewards: np.ndarray) -> np.ndarray:
     """Return, per prompt, the number of pairs with unequal rewards."""
-    order = np.lexsort((rewards, test.prompt))
-    prompt, values = test.prompt[order], rewards[order]
-    first = np.flatnonzero(np.append(True, (np.diff(prompt) > 0) | (values[1:] != values[:-1])))
-    size = np.diff(np.append(first, len(values)))
-    tied = np.bincount(prompt[first], size * (size - 1) / 2, test.n_prompts)
+    order, first, size = _tied(test, rewards)
+    tied = np.bincount(test.prompt[order[first]], size * (size - 1) / 2, test.n_prompts)
     n = np.diff(test.offsets)
     return np.asarray(n * (n - 1) / 2 - tied)
