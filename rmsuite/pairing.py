@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
 from rmsuite.annotators import ABSTAINED, FIRST, SECOND, TIE, ConfiguredAnnotator, Offered
+from rmsuite.arrays import frozen
 from rmsuite.data import Pool
 from rmsuite.errors import TaskError
 
 PAIRINGS = ("random", "similar", "diverse", "across")
+FEW = 64  # responses: all pairs of so many take 32 kB
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +125,7 @@ def _within(pool: Pool, prompt: int, drawing: Drawing, rng: np.random.Generator)
     rows = np.arange(pool.offsets[prompt], pool.offsets[prompt + 1])
     if drawing.trainable is not None:
         rows = rows[drawing.trainable[rows]]
-    pairs = rows[np.column_stack(np.triu_indices(len(rows), k=1))]
+    pairs = rows[(_pairs_of_few if len(rows) <= FEW else _all_pairs)(len(rows))]
     pairs = pairs[pool.gold[pairs[:, 0]] != pool.gold[pairs[:, 1]]]
     pairs = rng.permuted(pairs, axis=1)  # which side comes first says nothing
     if drawing.pairing == "random":
@@ -131,6 +134,14 @@ def _within(pool: Pool, prompt: int, drawing: Drawing, rng: np.random.Generator)
     first, second = pool.gold[pairs].astype(np.float64).T
     order = np.lexsort(ORDERS[drawing.pairing](first, second, np.unique(pool.gold[rows]).astype(np.float64)))
     return pairs[order[: drawing.pairs_per_prompt or None]]
+
+
+def _all_pairs(n: int) -> np.ndarray:
+    """Return the pairs of n things, each once, ``(n (n - 1) / 2, 2)``; read-only."""
+    return frozen(np.column_stack(np.triu_indices(n, k=1)))
+
+
+_pairs_of_few = cache(_all_pairs)  # prompts have the same few numbers of responses, in every repetition
 
 
 def _similar(first: np.ndarray, second: np.ndarray, distinct: np.ndarray) -> tuple[np.ndarray, ...]:
