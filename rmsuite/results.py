@@ -8,9 +8,7 @@ import hashlib
 import json
 import os
 import re
-import zipfile
-import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -18,11 +16,11 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from rmsuite import signature, tracebacks
+from rmsuite.array_files import StoredArrays, arrays_path, content, opened, whole
 from rmsuite.errors import ResultsError
 
 FORMAT = 2
 BLANK = 64 * "0"
-DAMAGED = (EOFError, zipfile.BadZipFile, zlib.error)  # what numpy raises of an array file, beside ValueError
 UNWRITTEN = ("arrays", "seal")  # of a record, in the document of its file
 Status = Literal["ok", "failed", "skipped"]
 
@@ -112,32 +110,39 @@ def write(home: Path, record: CellRecord) -> Path:
     ResultsError
         If the files cannot be written.
     """
+    return _write(home, record)[0]
+
+
+def stored(home: Path, record: CellRecord) -> CellRecord:
+    """Write a cell, and return it with its arrays in their file (``StoredArrays``); raises as ``write``."""
+    path, digest = _write(home, record)
+    return dataclasses.replace(record, arrays=StoredArrays(path, digest) if digest else {})
+
+
+def _write(home: Path, record: CellRecord) -> tuple[Path, str]:
     path = cell_path(home, record)
     document = {f.name: getattr(record, f.name) for f in dataclasses.fields(record) if f.name not in UNWRITTEN}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        digest = _write_arrays(path, record.arrays)
+        earlier, digest = _earlier_files(path), _write_arrays(path, record.arrays)
         if record.status == "failed":
             _write_text(traceback_path(path), tracebacks.page(record))
         _write_text(path, _sealed({"format": FORMAT, **document, "arrays_sha256": digest}))
-        _remove_superseded(path, digest, record.status)
+        for old in earlier - set(files(path)):
+            old.unlink(missing_ok=True)
     except OSError as error:
         do = "free space or give another folder with --output; finished cells are kept"
         raise ResultsError(who=f"result {path}", expected="a writable folder", got=str(error), do=do) from None
-    return path
+    return path, digest
 
 
 def files(path: Path) -> tuple[Path, ...]:
     """Return the files of the cell whose record, a whole one, is at ``path``: arrays or traceback, and the record."""
     document = json.loads(path.read_text(encoding="utf-8"))
     digest, readable = document["arrays_sha256"], traceback_path(path)
-    beside = [_arrays_path(path, digest)] if digest else []
+    beside = [arrays_path(path, digest)] if digest else []
     beside += [readable] if document["status"] == "failed" and readable.exists() else []
     return (*beside, path)
-
-
-def _arrays_path(path: Path, digest: str) -> Path:
-    return path.with_name(f"{path.stem}-{digest[:16]}.npz")
 
 
 def _write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> str:
@@ -148,7 +153,7 @@ def _write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> str:
         members: dict[str, Any] = dict(sorted(arrays.items()))
         np.savez_compressed(file, **members)
     digest = _digest(temporary)
-    temporary.replace(_arrays_path(path, digest))
+    temporary.replace(arrays_path(path, digest))
     return digest
 
 
@@ -168,12 +173,18 @@ def _write_text(path: Path, text: str) -> None:
     temporary.replace(path)
 
 
-def _remove_superseded(path: Path, digest: str, status: Status) -> None:
-    for old in path.parent.glob(f"{path.stem}-*.npz"):
-        if old != _arrays_path(path, digest):
-            old.unlink(missing_ok=True)
-    if status != "failed":
-        traceback_path(path).unlink(missing_ok=True)
+def _earlier_files(path: Path) -> set[Path]:
+    """Return the files of an earlier result of a cell: those that its record names, or any, if that is damaged.
+
+    The folder, which may hold thousands of cells, is not listed for each. What a write left that was killed before it
+    came to the record, `rmsuite clean` finds.
+    """
+    try:
+        return set(files(path))
+    except FileNotFoundError:
+        return set()
+    except (OSError, ValueError, KeyError, TypeError):
+        return {*path.parent.glob(f"{path.stem}-*.npz"), traceback_path(path)}
 
 
 def _temporary(path: Path) -> Path:
@@ -220,7 +231,22 @@ def read(path: Path) -> CellRecord:
     ResultsError
         If the record or its arrays are damaged, or are not of the form that a run writes.
     """
-    try:
+    return _read(path, _read_arrays)
+
+
+def glance(path: Path) -> CellRecord:
+    """Return one cell whose arrays are read when they are asked for (``StoredArrays``); their sha256 is checked now.
+
+    Raises
+    ------
+    ResultsError
+        If the record or the file of its arrays is damaged, or the record is not of the form that a run writes.
+    """
+    return _read(path, _unread_arrays)
+
+
+def _read(path: Path, arrays: Callable[[Path, str], Mapping[str, np.ndarray]]) -> CellRecord:
+    with whole(path):
         text = path.read_text(encoding="utf-8")
         document = json.loads(text)
         seal = document.pop("sha256")
@@ -230,23 +256,24 @@ def read(path: Path) -> CellRecord:
         if version != FORMAT:
             raise ValueError(f"format {version}")
         document["notes"] = tuple(map(str, document["notes"]))
-        record = CellRecord(**document, arrays=_read_arrays(path, digest), seal=seal)
+        record = CellRecord(**document, arrays=arrays(path, digest), seal=seal)
         if wrong := _malformed(record):
             raise ValueError(wrong)
         return record
-    except (*DAMAGED, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        do = "delete the cell and run it again"
-        raise ResultsError(who=f"result {path}", expected="a whole cell", got=f"{error}", do=do) from None
 
 
-def _read_arrays(path: Path, digest: str) -> dict[str, np.ndarray]:
+def _read_arrays(path: Path, digest: str) -> Mapping[str, np.ndarray]:
     if not digest:
         return {}
-    arrays = _arrays_path(path, digest)
-    if _digest(arrays) != digest:
-        raise ValueError(f"{arrays.name} with another sha256 than the record says")
-    with arrays.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+    with opened(path, digest) as file:
         return {name: file[name] for name in file.files}
+
+
+def _unread_arrays(path: Path, digest: str) -> Mapping[str, np.ndarray]:
+    if not digest:
+        return {}
+    content(path, digest)
+    return StoredArrays(path, digest)
 
 
 def seconds(home: Path, task: str, method: str) -> float | None:

@@ -87,12 +87,15 @@ def of_code(closures: Iterable[Closure]) -> dict[str, str]:
 
 
 def kept(home: Path, wanted: Wanted) -> Found:
-    """Return a cell that is there and as it would be, or the reason why it is to be computed."""
+    """Return a cell that is there and as it would be, or the reason why it is to be computed.
+
+    Damage is found here, that of arrays too, which are read only when they are asked for.
+    """
     path = results.path_of(home, wanted.task, wanted.method, wanted.repetition)
     if not path.exists():
         return Found("missing", why="there is no result")
     try:
-        record = results.read(path)
+        record = results.glance(path)
     except ResultsError as error:
         return Found("damaged", why=f"its result is damaged ({error.got})")
     if record.status == "failed":

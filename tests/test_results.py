@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import os
 import subprocess
@@ -17,6 +18,7 @@ from conftest import write_root
 from running import marked, run, same_arrays
 
 from rmsuite import results
+from rmsuite.array_files import arrays_path
 from rmsuite.errors import ResultsError
 from rmsuite.results import CellRecord, cell_path
 
@@ -127,13 +129,23 @@ def test_a_cell_that_is_written_again_leaves_no_old_arrays(tmp_path):
     assert same_arrays(results.read(path).arrays, make_cell(seed=2).arrays)
 
 
+def test_a_damaged_cell_that_is_written_again_leaves_no_old_arrays(tmp_path):
+    others = results.write(tmp_path, make_cell(repetition=1, seed=2))
+    path = results.write(tmp_path, make_cell(seed=0))
+    path.write_bytes(path.read_bytes()[:-40])
+    results.write(tmp_path, make_cell(seed=1))
+    assert len(list(path.parent.iterdir())) == 4
+    assert same_arrays(results.read(path).arrays, make_cell(seed=1).arrays)
+    assert same_arrays(results.read(others).arrays, make_cell(seed=2).arrays)
+
+
 def test_equal_cells_are_equal_bytes(tmp_path):
     one, other = (results.write(tmp_path / name, make_cell()) for name in ("one", "other"))
     assert one.read_bytes() == other.read_bytes()
     assert next(one.parent.glob("*.npz")).read_bytes() == next(other.parent.glob("*.npz")).read_bytes()
 
 
-@pytest.mark.parametrize("step", ["_write_arrays", "_write_text", "_arrays_path", "_digest"])
+@pytest.mark.parametrize("step", ["_write_arrays", "_write_text", "arrays_path", "_digest"])
 def test_until_a_new_cell_is_complete_the_old_one_stays(tmp_path, monkeypatch, step):
     """Whichever step of the second write fails, as on a full disk."""
     path = results.write(tmp_path, make_cell(seed=0))
@@ -227,6 +239,63 @@ def test_a_record_of_another_format_is_refused(tmp_path):
     path.write_text(results._sealed({**document, "format": 3}))
     with pytest.raises(ResultsError, match="format 3"):
         results.read(path)
+
+
+@pytest.mark.parametrize(
+    "cell", [make_cell(), make_cell(status="failed", phase="fit", arrays={})], ids=["ok", "failed"]
+)
+@pytest.mark.parametrize("door", ["written", "glanced at"])
+def test_arrays_that_are_read_late_are_those_of_the_cell(tmp_path, cell, door):
+    found = results.stored(tmp_path, cell)
+    if door == "glanced at":
+        found = results.glance(cell_path(tmp_path, cell))
+        assert dataclasses.replace(found, arrays={}).seal == results.read(cell_path(tmp_path, cell)).seal
+    assert list(found.arrays) == sorted(cell.arrays)
+    assert len(found.arrays) == len(cell.arrays)
+    assert same_arrays(found.arrays, cell.arrays)
+    assert "other" not in found.arrays
+    with pytest.raises(KeyError):
+        found.arrays["other"]
+
+
+def test_a_glance_reads_no_array_and_finds_every_altered_byte(tmp_path, monkeypatch):
+    path = results.write(tmp_path, make_cell())
+    arrays = next(path.parent.glob("*.npz"))
+    whole = arrays.read_bytes()
+    with monkeypatch.context() as patch:
+        patch.delattr(np, "load")
+        results.glance(path)
+    for position in range(0, len(whole), 7):
+        arrays.write_bytes(whole[:position] + bytes([whole[position] ^ 1]) + whole[position + 1 :])
+        with pytest.raises(ResultsError, match="another sha256") as error:
+            results.glance(path)
+        assert_four_parts(error, str(path))
+
+
+@pytest.mark.parametrize("change", ["gone", "altered"])
+def test_arrays_that_change_before_they_are_asked_for_are_refused_then(tmp_path, change):
+    path = results.write(tmp_path, make_cell())
+    one, other = results.glance(path), results.stored(tmp_path, make_cell())
+    arrays = next(path.parent.glob("*.npz"))
+    arrays.write_bytes(arrays.read_bytes()[:-1]) if change == "altered" else arrays.unlink()
+    for found in (one, other):
+        for ask in (lambda a: a["rewards"], list, lambda a: "rewards" in a):
+            with pytest.raises(ResultsError) as error:
+                ask(found.arrays)
+            assert_four_parts(error, str(path))
+
+
+def test_what_is_no_array_file_is_refused_though_its_sha256_is_right(tmp_path):
+    path = results.write(tmp_path, make_cell())
+    digest = hashlib.sha256(b"PK none").hexdigest()
+    arrays_path(path, digest).write_bytes(b"PK none")
+    document = {**json.loads(path.read_text()), "arrays_sha256": digest}
+    del document["sha256"]
+    path.write_text(results._sealed(document))
+    for late in (lambda: results.read(path), lambda: results.glance(path).arrays["rewards"]):
+        with pytest.raises(ResultsError) as error:
+            late()
+        assert_four_parts(error, str(path))
 
 
 def test_missing_and_exchanged_arrays_are_refused(tmp_path):

@@ -51,6 +51,7 @@ LAYERS = (
         "variants",
         "sweeps",
         "results",
+        "array_files",
         "worker",
         "answers",
         "cells",
