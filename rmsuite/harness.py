@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache, partial
 from itertools import product
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from rmsuite import handover, results, reuse, seeds, signature, tracebacks
 from rmsuite.arrays import Gathered, as_rewards
@@ -25,6 +28,8 @@ from rmsuite.setting import Setting
 from rmsuite.tasks import LoadedTask, Task
 from rmsuite.tested import Answers, TestSet
 from rmsuite.worker import Outcome
+
+KEPT = 64  # rounds whose pairs are drawn once and kept until they are used, not drawn again
 
 
 @dataclass(frozen=True)
@@ -116,8 +121,9 @@ def wanted(
     methods |= {e.configured.label: e.made_of() for e in entrants}
     for card in cards:
         task = {**of_task(signature_line(card, root_seed), card), **core}
-        for repetition, (method, code) in product(range(repetitions), methods.items()):
-            yield reuse.Wanted(card.label, method, repetition, {**task, **code})
+        made_of = {method: {**task, **code} for method, code in methods.items()}
+        for repetition, method in product(range(repetitions), methods):
+            yield reuse.Wanted(card.label, method, repetition, made_of[method])
 
 
 def run(
@@ -144,7 +150,7 @@ def run(
     Returns
     -------
     list of CellRecord
-        One a cell, failed and skipped ones and the controls included.
+        One a cell, failed and skipped ones and the controls included; arrays are read from ``home`` when asked for.
 
     Raises
     ------
@@ -152,27 +158,23 @@ def run(
         If a task cannot give its training pairs; before any cell of any task is computed.
     """
     handover.clear()
-    settings = [Setting(task, root_seed, r) for task, r in product(tasks, range(repetitions))]
     records = []
 
     def finish(record: CellRecord) -> None:
-        results.write(home, record)
-        records.append(record)
-        on_cell(record)
+        records.append(results.stored(home, record))
+        on_cell(records[-1])
 
-    def is_open(setting: Setting, method: str) -> bool:
-        return not done(setting.task.card.label, method, setting.repetition)
-
-    controls = {setting: [c for c in CONTROLS if is_open(setting, c.name)] for setting in settings}
-    jobs = [Job(s, e) for s in settings for e in entrants if is_open(s, e.configured.label)]
-    for setting in dict.fromkeys([*(s for s, some in controls.items() if some), *(job.setting for job in jobs)]):
-        setting.draw()
-    for setting, some in controls.items():
-        for record in control_cells(setting, some):
+    rounds = [_Round(task, root_seed, r, entrants, done) for task, r in product(tasks, range(repetitions))]
+    rounds = [one for one in rounds if one.controls or one.entrants]
+    for place, one in enumerate(rounds):
+        one.draw(kept=place < KEPT)
+    for one in rounds:
+        for record in control_cells(one.setting, one.controls) if one.controls else ():
             finish(record)
     begun: dict[Job, float] = {}
-    for job, outcome in executor.run(_taken(jobs, begun)):
-        finish(method_cell(job, outcome, time.monotonic() - begun[job]))
+    jobs = _taken((job for one in rounds for job in one.jobs()), begun)
+    for job, outcome in executor.run(jobs) if any(one.entrants for one in rounds) else ():  # workers take time to start
+        finish(method_cell(job, outcome, time.monotonic() - begun.pop(job)))
     return records
 
 
@@ -183,11 +185,46 @@ def _taken(jobs: Iterable[Job], begun: dict[Job, float]) -> Iterator[Job]:
         yield job
 
 
+class _Round:
+    """The open cells of one repetition of one task.
+
+    What is drawn for them is kept for the first of a run's rounds; for others it is drawn anew where it is needed, and
+    goes with the last cell that needs it: a run takes as much memory for thousands of cells as for some.
+    """
+
+    def __init__(
+        self, task: LoadedTask, root_seed: int, repetition: int, entrants: Sequence[Entrant], done: Done
+    ) -> None:
+        self._made = partial(Setting, task, root_seed, repetition)
+        self._kept: Setting | None = None
+        label = task.card.label
+        self.controls = [c for c in CONTROLS if not done(label, c.name, repetition)]
+        self.entrants = [e for e in entrants if not done(label, e.configured.label, repetition)]
+
+    @property
+    def setting(self) -> Setting:
+        """What the cells share."""
+        return self._kept or self._made()
+
+    def draw(self, kept: bool) -> None:
+        """Draw the pairs, so that a task that has none is known before any cell is computed."""
+        setting = self._made()
+        setting.draw()
+        self._kept = setting if kept else None
+
+    def jobs(self) -> Iterator[Job]:
+        """Yield the methods' cells; an executor that works ahead takes them one by one."""
+        setting, self._kept = self.setting, None
+        if self.entrants:
+            _ = setting.pairs  # here, where nothing else asks for them at the same time
+        yield from (Job(setting, entrant) for entrant in self.entrants)
+
+
 def control_cells(setting: Setting, controls: Sequence[Control] = CONTROLS) -> Iterator[CellRecord]:
     """Compute controls of one repetition."""
     for control in controls:
         test = setting.task.test
-        with threadpool_limits(limits=1):
+        with one_thread():
             rewards = control.reward(setting.evidence(control.name))
         answers = _split(test, as_rewards(rewards, setting.n_rewarded, who=control.name))
         identity = _identity(setting, control.name, "control", "rmsuite", {})
@@ -251,15 +288,23 @@ def _split(
     return Answers(rewards[:n], None if uncertainty is None else uncertainty[:n], probability, planted)
 
 
-def measured(test: TestSet, answers: Answers) -> dict[str, np.ndarray]:
-    """Return the answers, and what each prompt adds to the sums of each metric.
+def one_thread() -> AbstractContextManager[Any]:
+    """Limit numpy and its like to one thread: the number of threads decides the order of sums, and so the last bits."""
+    return _libraries(len(sys.modules)).limit(limits=1)
 
-    On one thread: the number of threads decides the order of sums, and with it the last bits.
-    """
+
+@lru_cache(maxsize=1)
+def _libraries(_n_modules: int) -> ThreadpoolController:
+    """Look for the libraries that have threads, which takes long; anew when a module has been imported since."""
+    return ThreadpoolController()
+
+
+def measured(test: TestSet, answers: Answers) -> dict[str, np.ndarray]:
+    """Return the answers, and what each prompt adds to the sums of each metric."""
     given = {name: getattr(answers, name) for name in ("rewards", "uncertainty", "probability", "planted")}
     arrays = {name: array for name, array in given.items() if array is not None}
     with (
-        threadpool_limits(limits=1),
+        one_thread(),
         np.errstate(over="ignore"),
     ):  # the difference of two huge rewards is infinite, and has the right sign
         return arrays | {one.name: one.per_prompt(test, answers) for one in applicable(test, answers)}

@@ -6,11 +6,13 @@ Neither the order nor the set of methods, nor the number of processes, moves a b
 from __future__ import annotations
 
 import dataclasses
+import sys
 
 import numpy as np
 import pytest
 from conftest import write_root
 from running import MISBEHAVING, entrants, executor, loaded, run, same_arrays, settings
+from threadpoolctl import threadpool_info
 
 from rmsuite import harness, results, seeds
 from rmsuite.controls import CONTROLS
@@ -67,6 +69,42 @@ def test_neither_the_set_nor_the_order_of_methods_nor_the_processes_move_a_numbe
     assert len(shared) >= 4 * (len(CONTROLS) + 1)
     for key in shared:
         assert same_arrays(cells[key].arrays, others[key].arrays), key
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_what_is_drawn_again_is_what_was_drawn(root, cells, tmp_path, monkeypatch, n_jobs):
+    """A long run keeps the pairs of its first repetitions only, and draws others where it needs them."""
+    monkeypatch.setattr(harness, "KEPT", 1)
+    methods = ["honest", "first-feature"]
+    others = run(root, tmp_path / "home", methods, names=BOTH, repetitions=2, n_jobs=n_jobs)
+    assert others.keys() == cells.keys()
+    assert all(same_arrays(cells[key].arrays, others[key].arrays) for key in cells)
+
+
+def test_a_run_without_open_cells_of_methods_needs_no_workers(gold, tmp_path):
+    chosen = entrants(MISBEHAVING, ["honest"])
+    found = harness.run([gold], chosen, 1, 0, None, tmp_path, done=lambda task, method, repetition: method == "honest")
+    assert {record.method for record in found} == {control.name for control in CONTROLS}
+
+
+def test_metrics_are_computed_on_one_thread_and_the_threads_come_back():
+    before = threadpool_info()
+    assert before
+    for _ in range(2):
+        with harness.one_thread():
+            assert {library["num_threads"] for library in threadpool_info()} == {1}
+        assert threadpool_info() == before
+
+
+def test_a_library_that_is_loaded_later_is_limited_too(monkeypatch):
+    """Libraries are looked for again where a module was imported since."""
+    with harness.one_thread():
+        known = harness._libraries.cache_info().misses
+    with harness.one_thread():
+        assert harness._libraries.cache_info().misses == known
+    monkeypatch.setitem(sys.modules, "one_more_module", sys)
+    with harness.one_thread():
+        assert harness._libraries.cache_info().misses == known + 1
 
 
 def test_a_methods_name_and_parameters_are_in_no_seed(root, cells, tmp_path):

@@ -1,5 +1,7 @@
 """What a fit holds in memory beside embeddings that are mapped from a file. Whoever has more of those than fit relies.
 
+And what a run holds of its cells: of thousands no more than of some, but for their records.
+
 The matrix is small here, and the bounds up to which rows are kept in memory are lowered below it.
 """
 
@@ -7,13 +9,19 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from running import TRIVIAL, AtOnce, entrants, loaded
 
+from rmsuite import harness, reuse
 from rmsuite.data import PreferencePairs, Ratings
+from rmsuite.harness import Entrant
 from rmsuite.plugins import at_hand
+from rmsuite.results import CellRecord
+from rmsuite.tasks import LoadedTask
 from rmsuite_baselines import rows
 from rmsuite_baselines.bt_mlp import BradleyTerryMLP
 
@@ -88,3 +96,33 @@ def test_a_perceptron_is_trained_in_little_more_than_a_batch_and_what_adam_keeps
     model = BradleyTerryMLP(hidden=hidden, batch=batch, epochs=2)
     floats = 2 * batch * (n_features + 2 * hidden) + 6 * n_features * hidden
     assert peak(lambda: model.fit(pairs, rng=np.random.default_rng(0))) < 1.3 * 4 * floats
+
+
+def not_asked(task: str, method: str, repetition: int) -> bool:
+    return method != "trivial"
+
+
+def computed(task: LoadedTask, entrant: Entrant, repetitions: int, home: Path) -> list[CellRecord]:
+    """Compute the cells of a method, controls left out."""
+    return harness.run([task], [entrant], repetitions, 0, AtOnce(), home, done=not_asked)
+
+
+def found_again(task: LoadedTask, entrant: Entrant, repetitions: int, home: Path) -> list[CellRecord]:
+    """Compute them, and find them again."""
+    computed(task, entrant, repetitions, home)
+    cells = harness.wanted([task.card], [entrant], repetitions, 0)
+    found = [reuse.kept(home, cell)[0] for cell in cells if cell.method == "trivial"]
+    assert None not in found
+    return found
+
+
+@pytest.mark.parametrize("door", [computed, found_again])
+def test_a_run_holds_no_more_of_a_cell_than_its_record(door, toy_root, tmp_path, monkeypatch):
+    """Neither its arrays, which stay in their file until they are asked for, nor the pairs that it was trained on."""
+    monkeypatch.setattr(harness, "KEPT", 2)
+    few, many = 5, 45
+    task, entrant = *loaded(toy_root, "toy-gold"), *entrants(TRIVIAL, ["trivial"])
+    (cell,) = door(task, entrant, 1, tmp_path / "one")  # and what is imported and remembered once
+    peaks = [peak(partial(door, task, entrant, n, tmp_path / f"{n}")) for n in (few, many)]
+    of_arrays = sum(array.nbytes for array in cell.arrays.values())
+    assert peaks[1] - peaks[0] < 0.5 * (many - few) * of_arrays
