@@ -53,6 +53,7 @@ def test_clean_lists_what_is_no_finished_cell_and_deletes_it_only_if_told_so(toy
     assert {"toy-gold@1/notes.txt", "mine.json"} <= files(home)
     failed = {name for name in before if "fails-in-fit" in name}
     assert {Path(name).name for name in failed} == {"0.json", "1.json", "0.traceback.txt", "1.traceback.txt"}
+    assert {"toy-gold@1/honest/0.traceback.txt", "toy-gold@1/honest/.0.traceback.txt.4711"} < named
     assert failed < named
     assert {path.parent.name for path in results.found(home)} == {p.split("/")[1] for p in before - failed if "/" in p}
     assert toys.bare("clean", "out").out == "0 files would be deleted: say -y\n"

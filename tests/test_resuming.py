@@ -19,6 +19,7 @@ from test_executors import assert_ends
 
 from rmsuite import cli, harness, results
 from rmsuite.commands import ending, resume, shared
+from rmsuite.errors import ResultsError
 
 # Methods that fail as long as a file is there, refuse, sleep for two minutes, and fail when another one sleeps.
 PLUGIN = (
@@ -148,6 +149,16 @@ def test_a_stopped_run_with_too_little_for_a_table_still_says_what_failed_and_ho
     mend()
     assert toys.bare(*way_on(answer)).code == 0
     assert set(there().values()) == {"ok"}
+
+
+def test_what_is_wrong_with_the_table_of_a_whole_run_is_an_error_though_cells_failed(toys, monkeypatch):
+    def damaged(*_given):
+        raise ResultsError(who="stored results", expected="whole cells", got="damage", do="install anew")
+
+    monkeypatch.setattr(shared, "stored", damaged)
+    answer = toys("run", *ONE, "-m", "fails")
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err == "rmsuite: stored results: expected whole cells, got damage. Do: install anew.\n"
 
 
 def test_a_table_of_nothing_is_refused_in_words(toys):

@@ -21,7 +21,10 @@ from rmsuite.results import CellRecord
 
 @dataclass(frozen=True)
 class Ran:
-    """What a run leaves: the cells that are there, of how many, and the option that stopped it ("" for none)."""
+    """What a run leaves: the cells that are there, of how many, and the option that stopped it ("" for none).
+
+    A run that was stopped has a failed cell.
+    """
 
     records: Sequence[CellRecord]
     n_cells: int
@@ -102,7 +105,7 @@ def with_what_is_there(ran: Ran) -> Iterator[None]:
     try:
         yield
     except ResultsError as error:
-        if not (ran.n_missing and (ran.stopped or ran.failed)):
+        if not (ran.n_missing and ran.failed):
             raise
         _say(f"no table yet: {error}")
 
@@ -120,7 +123,7 @@ def conclude(options: Namespace, ran: Ran) -> int:
             _say(f"--only {options.only} left {ran.n_missing} cells out, which are missing: {there}")
         if ran.failed:
             print(f"Run the failed cells again with:\n  {resume.command(options.arguments, True)}", file=sys.stderr)
-    return 1 if ran.stopped or ran.failed else 0
+    return 1 if ran.failed else 0
 
 
 def conclude_try_out(ran: Ran) -> int:
