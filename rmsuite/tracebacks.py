@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
 # Every method is called through these: their frames tell nothing of why one failed.
 PASSED_THROUGH = {
-    str(Path(__file__).with_name(f"{name}.py")) for name in ("worker", "answers", "forks", "executors", "harness")
+    str(Path(__file__).with_name(f"{name}.py"))
+    for name in ("worker", "answers", "forks", "forking", "cells", "sites", "clusters", "executors", "harness")
 }
 FRAME = re.compile(
     r'^  File "(?P<file>[^"\n]*)", line \d+, in .*\n(?:    .*\n)*(?:  \[Previous line .*\n)?', re.MULTILINE

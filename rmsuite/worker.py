@@ -80,11 +80,11 @@ def _follow(first: np.ndarray | None, second: np.ndarray | None) -> np.ndarray |
 
 
 class BrokenError(Exception):
-    """Carries the phase in which a stranger's code failed; its cause is what that raised."""
+    """Carries the phase in which a stranger's code failed, and seconds until then; its cause is what that raised."""
 
     def __init__(self, phase: Phase) -> None:
         super().__init__(phase)
-        self.phase = phase
+        self.phase, self.seconds = phase, dict[str, float]()
 
 
 TOUCHING = ("open", "os.link", "os.remove", "os.rename", "os.rmdir", "os.truncate")  # audit events of a path
@@ -231,8 +231,12 @@ def probability(
 @contextlib.contextmanager
 def _timed(phase: Phase, seconds: dict[str, float]) -> Iterator[None]:
     start = time.perf_counter()
-    with _phase(phase):
-        yield
+    try:
+        with _phase(phase):
+            yield
+    except BrokenError as broken:
+        broken.seconds = {**seconds, phase: time.perf_counter() - start}
+        raise
     seconds[phase] = time.perf_counter() - start
 
 
@@ -253,6 +257,7 @@ def failure(broken: BrokenError) -> Outcome:
         error=describe(error) + _advice(error),
         traceback="".join(traceback.format_exception(error)),
         skipped=isinstance(error, NotApplicable),
+        seconds=broken.seconds,
     )
 
 

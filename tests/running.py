@@ -5,21 +5,19 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rmsuite import harness, plugins, seeds
-from rmsuite.arrays import as_rewards
+from rmsuite import harness, plugins
 from rmsuite.book import read_book
 from rmsuite.cells import Conditions
 from rmsuite.executors import Local
-from rmsuite.harness import Entrant, Job
+from rmsuite.harness import Entrant
 from rmsuite.results import CellRecord
 from rmsuite.setting import Setting
 from rmsuite.tasks import LoadedTask
-from rmsuite.worker import Outcome
 
 MISBEHAVING = Path(__file__).with_name("misbehaving.py")
 TRIVIAL = Path(__file__).with_name("trivial.py")
@@ -47,17 +45,6 @@ def entrants(plugin: Path, texts: Iterable[str]) -> list[Entrant]:
 def executor(plugin: Path, forbidden: Iterable[Path], n_jobs: int = 1, **limits: Any) -> Local:
     """Return local workers that know the plugin file; ``limits`` are of ``Conditions``."""
     return Local(n_jobs, Conditions(tuple(forbidden), (partial(plugins.load_file, plugin),), **limits))
-
-
-class AtOnce:
-    """An executor that answers in this process, for methods that do nothing wrong."""
-
-    def run(self, jobs: Iterable[Job]) -> Iterator[tuple[Job, Outcome]]:
-        """Yield each job with its outcome, in the order given."""
-        for job in jobs:
-            model = job.configured.make().fit(job.pairs, rng=seeds.stream(job.seed))
-            rewards = as_rewards(model.reward(job.test_embeddings[:]), len(job.test_embeddings), who="the method")
-            yield job, Outcome(rewards=rewards, seconds={"fit": 0.0, "reward": 0.0})
 
 
 def run(

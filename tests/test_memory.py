@@ -14,10 +14,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from running import TRIVIAL, AtOnce, entrants, loaded
+from running import TRIVIAL, entrants, loaded
 
 from rmsuite import harness, reuse
 from rmsuite.data import PreferencePairs, Ratings
+from rmsuite.executors import InProcess
 from rmsuite.harness import Entrant
 from rmsuite.plugins import at_hand
 from rmsuite.results import CellRecord
@@ -104,7 +105,7 @@ def not_asked(task: str, method: str, repetition: int) -> bool:
 
 def computed(task: LoadedTask, entrant: Entrant, repetitions: int, home: Path) -> list[CellRecord]:
     """Compute the cells of a method, controls left out."""
-    return harness.run([task], [entrant], repetitions, 0, AtOnce(), home, done=not_asked)
+    return harness.run([task], [entrant], repetitions, 0, InProcess(), home, done=not_asked)
 
 
 def found_again(task: LoadedTask, entrant: Entrant, repetitions: int, home: Path) -> list[CellRecord]:

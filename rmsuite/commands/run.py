@@ -38,9 +38,7 @@ def run(options: Namespace) -> int:
     return ending.conclude(options, ran)
 
 
-def _print(
-    catalogue: Catalogue, options: Namespace, chosen: Sequence[harness.Entrant], ran: ending.Ran
-) -> None:
+def _print(catalogue: Catalogue, options: Namespace, chosen: Sequence[harness.Entrant], ran: ending.Ran) -> None:
     with ending.with_what_is_there(ran):
         print_report(catalogue, options, ran.records, asked=[entrant.configured.label for entrant in chosen])
 

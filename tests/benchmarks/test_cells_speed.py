@@ -16,9 +16,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import write_root
-from running import TRIVIAL, AtOnce, entrants, executor, loaded, same_arrays, settings
+from running import TRIVIAL, entrants, executor, loaded, same_arrays, settings
 
 from rmsuite import harness, reuse
+from rmsuite.executors import InProcess
 from rmsuite.harness import Entrant, Executor
 from rmsuite.results import CellRecord
 from rmsuite.tasks import LoadedTask
@@ -50,12 +51,12 @@ class Toys:
         """Find the cells of the methods in a folder."""
         mine = {entrant.configured.label for entrant in self.entrants}
         cells = harness.wanted([self.task.card], self.entrants, N_REPETITIONS, 0)
-        return [reuse.kept(home, cell)[0] for cell in cells if cell.method in mine]
+        return [reuse.kept(home, cell).record for cell in cells if cell.method in mine]
 
 
 Arrays = Mapping[str, np.ndarray]
 EXECUTORS: dict[str, Callable[[Toys], Executor]] = {
-    "no worker": lambda toys: AtOnce(),
+    "no worker": lambda toys: InProcess(),
     "-j 1": lambda toys: executor(TRIVIAL, [toys.root, toys.folder]),
     "-j 2": lambda toys: executor(TRIVIAL, [toys.root, toys.folder], n_jobs=2),
 }
@@ -113,5 +114,5 @@ def test_cells_that_are_computed(benchmark, toys, expected, name, tmp_path):
 
 @pytest.mark.benchmark(group=GROUP)
 def test_cells_that_are_there(benchmark, toys, expected, tmp_path):
-    toys.run(AtOnce(), tmp_path)
+    toys.run(InProcess(), tmp_path)
     assert_same(benchmark.pedantic(toys.resume, (tmp_path,), rounds=ROUNDS, warmup_rounds=1), expected)
