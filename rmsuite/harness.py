@@ -40,6 +40,11 @@ class Entrant:
     origin: str
     code: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def packages(self) -> list[str]:
+        """The distributions that its code imports."""
+        return [name.removeprefix(reuse.PACKAGE) for name in self.code if name.startswith(reuse.PACKAGE)]
+
     def made_of(self) -> dict[str, str]:
         """Return what its cells are made of beside their task and what all cells share."""
         settings = {name: repr(value) for name, value in self.configured.settings().items()}

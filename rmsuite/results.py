@@ -126,8 +126,8 @@ def _write(home: Path, record: CellRecord) -> tuple[Path, str]:
         path.parent.mkdir(parents=True, exist_ok=True)
         earlier, digest = _earlier_files(path), _write_arrays(path, record.arrays)
         if record.status == "failed":
-            _write_text(traceback_path(path), tracebacks.page(record))
-        _write_text(path, _sealed({"format": FORMAT, **document, "arrays_sha256": digest}))
+            write_text(traceback_path(path), tracebacks.page(record))
+        write_text(path, _sealed({"format": FORMAT, **document, "arrays_sha256": digest}))
         for old in earlier - set(files(path)):
             old.unlink(missing_ok=True)
     except OSError as error:
@@ -167,7 +167,8 @@ def _seal(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
     temporary = _temporary(path)
     temporary.write_text(text, encoding="utf-8", newline="\n")
     temporary.replace(path)
@@ -277,13 +278,13 @@ def _unread_arrays(path: Path, digest: str) -> Mapping[str, np.ndarray]:
 
 
 def seconds(home: Path, task: str, method: str) -> float | None:
-    """Return the mean seconds of a method's cells on a task, all phases together; None where no cell tells."""
+    """Return the mean seconds of a method's whole cells on a task, all phases together; None where no cell tells."""
     told = []
     for path in path_of(home, task, method, 0).parent.glob("*.json"):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
-            facts = json.loads(path.read_text(encoding="utf-8"))["facts"]
-            spent = [value for name, value in facts.items() if name.endswith("_seconds")]
-            told += [sum(spent)] if spent else []
+            document = json.loads(path.read_text(encoding="utf-8"))
+            spent = [value for name, value in document["facts"].items() if name.endswith("_seconds")]
+            told += [sum(spent)] if spent and document["status"] == "ok" else []
     return sum(told) / len(told) if told else None
 
 

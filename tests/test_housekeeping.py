@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import subprocess
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,13 @@ import pytest
 from command_line import set_up
 from misbehaving import __file__ as MISBEHAVING  # noqa: N812
 
-from rmsuite import results
+from rmsuite import plugins, results
+from rmsuite.closure import closure
+from rmsuite.commands.shared import environment_of
 from rmsuite.environment import commit, environment
+from rmsuite.harness import Entrant
+from rmsuite.method import Method, configure
+from rmsuite.reuse import of_code
 
 RUN = ("run", "-m", "honest", "-t", "toy-gold", "-r", "2", "--no-stored", "-o", "out")
 
@@ -90,7 +96,18 @@ def test_what_is_said_of_the_machine_is_so(toys):
     assert said["python"] == platform.python_version()
     assert said["packages"]["numpy"] == np.__version__
     assert said["blas"]
-    assert said == json.loads(Path("out/environment.json").read_text()) | {"plugins": said["plugins"]}
+    noted = json.loads(Path("out/environment.json").read_text())
+    assert noted.pop("cells") == "here"
+    assert said == noted | {"plugins": said["plugins"]}
+
+
+def test_the_versions_of_what_a_plugin_imports_are_noted(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text("import rmsuite\n@rmsuite.hookimpl\ndef rmsuite_methods():\n    import choix\n    return []\n")
+    code = of_code([closure(plugins.load_file(path))])
+    entrant = Entrant(configure(Method("mine", make=object), {}), "mine.py", code)
+    assert entrant.packages == ["choix"]
+    assert environment_of((), entrant.packages)["packages"]["choix"] == version("choix")
 
 
 def test_the_commit_of_a_plugins_folder_and_its_edits_are_told(tmp_path):

@@ -145,7 +145,7 @@ def test_equal_cells_are_equal_bytes(tmp_path):
     assert next(one.parent.glob("*.npz")).read_bytes() == next(other.parent.glob("*.npz")).read_bytes()
 
 
-@pytest.mark.parametrize("step", ["_write_arrays", "_write_text", "arrays_path", "_digest"])
+@pytest.mark.parametrize("step", ["_write_arrays", "write_text", "arrays_path", "_digest"])
 def test_until_a_new_cell_is_complete_the_old_one_stays(tmp_path, monkeypatch, step):
     """Whichever step of the second write fails, as on a full disk."""
     path = results.write(tmp_path, make_cell(seed=0))

@@ -83,7 +83,7 @@ def _forbidden(catalogue: Catalogue, book: TaskBook, output: Path, tasks: Iterab
 
 def order(catalogue: Catalogue, chosen: Iterable[Entrant], conditions: Conditions) -> Order:
     """Return what the workers of a cluster have to know: the plugin files, and what must be there as it is here."""
-    names = {name for entrant in chosen for name in entrant.code if name.startswith(reuse.PACKAGE)}
+    names = {reuse.PACKAGE + name for entrant in chosen for name in entrant.packages}
     modules = {module.__name__ for entrant in chosen for module in catalogue.modules_of(entrant.configured)}
     code = {CODE + name for name in modules if not name.startswith(FILE_PREFIX)}
     files = tuple(map(_shipped, catalogue.files))

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from rmsuite import harness, results, reuse, signature
 from rmsuite.book import TaskBook
@@ -71,7 +72,7 @@ def run_cells(catalogue: Catalogue, options: Namespace, chosen: Sequence[harness
     with ending.progress(len(todo), options) as advance:
         watch = ending.watch(options, len(todo), advance)
         loaded = [task.load() for task in tasks if any(cell.task == task.label for cell in plan.open)]
-        with _noted(catalogue, home), contextlib.suppress(ending.TooManyFailures):
+        with _noted(catalogue, options, chosen), contextlib.suppress(ending.TooManyFailures):
             harness.run(loaded, chosen, repetitions, options.seed, workers, home, watch, lambda *c: c not in todo)
     return ending.Ran([*plan.kept, *watch.records], plan.n_cells, watch.stopped)
 
@@ -112,19 +113,23 @@ def _expected(home: Path, cells: Sequence[reuse.Wanted]) -> str:
 
 
 @contextlib.contextmanager
-def _noted(catalogue: Catalogue, home: Path) -> Iterator[None]:
+def _noted(catalogue: Catalogue, options: Namespace, chosen: Sequence[harness.Entrant]) -> Iterator[None]:
     """Keep beside the cells of a run, if there are some at its end, what it was made with."""
     try:
         yield
     finally:
-        if home.is_dir():
-            _note_environment(catalogue, home)
+        if options.output.is_dir():
+            text = json.dumps({**_environment(catalogue, chosen), "cells": _where(options)}, indent=1)
+            with contextlib.suppress(OSError):  # a full disk was said already
+                results.write_text(options.output / ENVIRONMENT, text + "\n")
 
 
-def _note_environment(catalogue: Catalogue, home: Path) -> None:
-    with contextlib.suppress(OSError):  # a full disk was said already
-        text = json.dumps(shared.environment_of(catalogue.plugins), indent=1)
-        (home / ENVIRONMENT).write_text(text + "\n", encoding="utf-8")
+def _environment(catalogue: Catalogue, chosen: Sequence[harness.Entrant]) -> dict[str, Any]:
+    return shared.environment_of(catalogue.plugins, {package for one in chosen for package in one.packages})
+
+
+def _where(options: Namespace) -> str:
+    return f"on {options.address}" if options.address else "here"
 
 
 def planned(tasks: Sequence[Task], chosen: Sequence[harness.Entrant], repetitions: int, options: Namespace) -> Plan:

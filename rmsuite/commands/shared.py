@@ -75,9 +75,9 @@ def level(*homes: Path) -> Callable[[CellRecord], Verification]:
     return levels.of(levels.read(home) for home in homes)
 
 
-def environment_of(plugins: Iterable[Plugin]) -> dict[str, Any]:
-    """Return the environment with the packages of installed plugins and the folders of plugin files."""
-    files, installed = [], []
+def environment_of(plugins: Iterable[Plugin], imported: Iterable[str] = ()) -> dict[str, Any]:
+    """Return the environment with installed plugins, the folders of plugin files, and packages that they import."""
+    files, installed = [], list(imported)
     for plugin in plugins:
         if plugin.origin.endswith(".py"):
             files.append(Path(plugin.origin).parent)

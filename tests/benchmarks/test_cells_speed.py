@@ -8,17 +8,21 @@ metrics one after another in one process, without files: nothing of it outlives 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
 import numpy as np
 import pytest
+from clusters import cluster
 from conftest import write_root
 from running import TRIVIAL, entrants, executor, loaded, same_arrays, settings
 
-from rmsuite import harness, reuse
+from rmsuite import harness, plugins, reuse
+from rmsuite.cells import Conditions
+from rmsuite.clusters import Dask
+from rmsuite.commands import executing
 from rmsuite.executors import InProcess
 from rmsuite.harness import Entrant, Executor
 from rmsuite.results import CellRecord
@@ -39,12 +43,20 @@ class Toys:
     folder: Path
     task: LoadedTask
     entrants: list[Entrant]
+    scheduler: str
 
     def run(self, executor: Executor, home: Path) -> list[CellRecord]:
         """Compute all cells of the methods."""
         mine = {entrant.configured.label for entrant in self.entrants}
         return harness.run(
             [self.task], self.entrants, N_REPETITIONS, 0, executor, home, done=lambda _, method, __: method not in mine
+        )
+
+    def on_cluster(self) -> Dask:
+        """Return the executor of a cluster on this machine."""
+        conditions = Conditions((self.root, self.folder))
+        return Dask(
+            self.scheduler, executing.order(plugins.load([TRIVIAL], installed=False), self.entrants, conditions)
         )
 
     def resume(self, home: Path) -> list[CellRecord | None]:
@@ -59,15 +71,17 @@ EXECUTORS: dict[str, Callable[[Toys], Executor]] = {
     "no worker": lambda toys: InProcess(),
     "-j 1": lambda toys: executor(TRIVIAL, [toys.root, toys.folder]),
     "-j 2": lambda toys: executor(TRIVIAL, [toys.root, toys.folder], n_jobs=2),
+    "dask, 2 workers": lambda toys: toys.on_cluster(),
 }
 
 
 @pytest.fixture(scope="module")
-def toys(tmp_path_factory) -> Toys:
+def toys(tmp_path_factory) -> Iterator[Toys]:
     folder = tmp_path_factory.mktemp("cells")
     root = write_root(folder / "toy-tasks")
     methods = entrants(TRIVIAL, [f"trivial[tag={number}]" for number in range(1, N_METHODS + 1)])
-    return Toys(root, folder, *loaded(root, "toy-gold"), methods)
+    with cluster(folder / "cluster") as dask:
+        yield Toys(root, folder, *loaded(root, "toy-gold"), methods, dask.address)
 
 
 @pytest.fixture(scope="module")
