@@ -243,7 +243,8 @@ def method_cell(job: Job, outcome: Outcome, elapsed: float = 0.0) -> CellRecord:
     """
     setting = job.setting
     identity = _identity(setting, job.configured.label, "method", job.entrant.origin, job.entrant.made_of())
-    identity["facts"] |= {f"{phase}_seconds": seconds for phase, seconds in outcome.seconds.items()}
+    done = {phase: seconds for phase, seconds in outcome.seconds.items() if phase != outcome.phase}
+    identity["facts"] |= {f"{phase}_seconds": seconds for phase, seconds in done.items()}
     identity |= {"parameters": job.configured.settings(), "output": outcome.output}
     if outcome.rewards is None:
         status: results.Status = "skipped" if outcome.skipped else "failed"

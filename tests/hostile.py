@@ -83,7 +83,7 @@ def closes_all_and_sleeps(file):
 def kills_the_parent(file):
     parent = os.getppid()
     assert parent > 1
-    if b"forks" in Path(f"/proc/{parent}/cmdline").read_bytes():  # the process that forks workers, and nobody else
+    if b"forking" in Path(f"/proc/{parent}/cmdline").read_bytes():  # the process that forks workers, and nobody else
         os.kill(parent, signal.SIGKILL)
         time.sleep(100)
 

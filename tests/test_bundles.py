@@ -103,7 +103,7 @@ def test_scoring_needs_the_task_a_seed_and_whole_answers(bundle):
 def test_a_write_that_fails_leaves_the_cell_whole(bundle, monkeypatch):
     bundle.forge(bundle.path(), arrays={**bundle.cell().arrays, "surplus": np.zeros(1)})
     before = tree(bundle.home)
-    monkeypatch.setattr(results, "_write_record", lambda *given: (_ for _ in ()).throw(OSError("full")))
+    monkeypatch.setattr(results, "write_text", lambda *given: (_ for _ in ()).throw(OSError("full")))
     with pytest.raises(ResultsError, match="full"):
         list(score(bundle.home, bundle.book))
     assert {k: v for k, v in tree(bundle.home).items() if k in before} == before

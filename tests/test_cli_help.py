@@ -22,7 +22,7 @@ from rmsuite.options import KINDS
 
 PACKAGE = Path(rmsuite.__file__).parent
 COMMANDS = dict(walk())
-AGAIN = "--force good --no-cache --explain-cache --timeout 60 --memory 2000"
+AGAIN = "--force good --no-cache --explain-cache --timeout 60 --memory 2000 --executor serial"
 # At least one command line for each command, and together every option of it.
 WORKING = {
     "run": [
@@ -33,6 +33,8 @@ WORKING = {
         "-m good -t toy-gold -r 1 -o other -x",
         "-m good -t toy-gold -r 1 -o other --exitfirst",
         "-m good -t toy-gold -r 2 -o other --dry-run",
+        "-m good -t toy-gold -r 1 -o other --in-process",
+        "-m good -t toy-gold -r 1 -o other --pdb",
     ],
     "table": [
         "-t toy-gold --format json --no-stored",
@@ -131,7 +133,8 @@ def test_each_option_of_the_help_has_a_line_and_works(toys, toy_root, name):
         assert answer.code == 0, arguments
         assert answer.out, arguments
     used = {word for arguments in lines for word in arguments if word.startswith("-")}
-    used |= {"--plugin", "--tasks"}  # of all commands: the first is always given, the second has a test of its own
+    # The first is always given; the others have tests of their own, the last with a cluster.
+    used |= {"--plugin", "--tasks", "--address"}
     spelt = {text for action in COMMANDS[name]._actions for text in action.option_strings} - {"-h", "--help"}
     assert spelt <= used
     assert all(action.help for action in COMMANDS[name]._actions if action.option_strings)

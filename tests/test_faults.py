@@ -48,9 +48,13 @@ MARK = "RMSUITE_FAULT_TEST"
 
 @dataclass(frozen=True)
 class Toys:
-    """A folder with toy tasks and a plugin of three methods; each run is a process of its own."""
+    """A folder with toy tasks and a plugin of three methods; each run is a process of its own.
+
+    ``seconds``: how long one took that was not disturbed.
+    """
 
     folder: Path
+    seconds: float = 0.0
 
     def start(self, *more: str, jobs: int = 2, **given: object) -> subprocess.Popen:
         """Start a run of all methods into the folder ``out``."""
@@ -86,8 +90,9 @@ def undisturbed(tmp_path_factory):
     write_root(folder / "toys")
     shutil.rmtree(folder / "toys" / "suites")
     (folder / "plugin.py").write_text(PLUGIN)
-    toys = Toys(folder)
-    toys.finish()
+    begun = time.monotonic()
+    Toys(folder).finish()
+    toys = Toys(folder, time.monotonic() - begun)
     assert len(toys.cells()) == CELLS
     return toys
 
@@ -109,7 +114,7 @@ def test_a_run_that_is_killed_fifty_times_ends_with_the_bits_of_one_that_was_not
     rng, kept = np.random.default_rng(0), 0
     for _ in range(KILLS):
         run = toys.start()
-        time.sleep(rng.uniform(0.1, 1.0))
+        time.sleep(rng.uniform(0.1, 1.0) * undisturbed.seconds)
         run.kill()
         run.communicate()
         cells = toys.cells()  # every record that is there is whole

@@ -112,7 +112,7 @@ def found_again(task: LoadedTask, entrant: Entrant, repetitions: int, home: Path
     """Compute them, and find them again."""
     computed(task, entrant, repetitions, home)
     cells = harness.wanted([task.card], [entrant], repetitions, 0)
-    found = [reuse.kept(home, cell)[0] for cell in cells if cell.method == "trivial"]
+    found = [reuse.kept(home, cell).record for cell in cells if cell.method == "trivial"]
     assert None not in found
     return found
 

@@ -129,8 +129,10 @@ def conclude(options: Namespace, ran: Ran) -> int:
 def conclude_try_out(ran: Ran) -> int:
     """Print the tracebacks of what failed, for no file has them; return the exit code."""
     for record in ran.failed:
-        _say(f"{record.method} on {record.task}, repetition {record.repetition} failed in {record.phase}:")
-        print(record.traceback or record.error, file=sys.stderr)
+        _say(
+            f"{record.method} on {record.task}, repetition {record.repetition} failed in {record.phase}: {record.error}"
+        )
+        print(record.traceback, file=sys.stderr)
     if ran.stopped:
         _say(f"stopped by {ran.stopped}")
     _say("methods ran in the process of the run, so no result was kept")
