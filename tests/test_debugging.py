@@ -45,7 +45,9 @@ def test_the_debugger_opens_where_a_method_fails_and_the_run_goes_on(tmp_path):
     assert done.stdout.count("(Pdb)") == 2  # of the failure; a refusal is none
     assert "'ValueError'" in done.stdout
     assert done.returncode == 1
-    assert "fails-in-fit on toy-gold@1, repetition 0 failed in fit: ValueError: cannot fit" in done.stderr
+    said = "rmsuite: fails-in-fit on toy-gold@1, repetition 0 failed in fit:\nTraceback (most recent call last):\n"
+    assert said in done.stderr
+    assert "ValueError: cannot fit" in done.stderr.partition(said)[2]
     assert values(done.stdout, "honest")
 
 

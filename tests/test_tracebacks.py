@@ -111,7 +111,7 @@ def test_a_page_goes_when_the_cell_succeeds_or_refuses_and_comes_with_a_failure(
 
 
 def test_a_kill_between_the_files_of_a_cell_leaves_no_failed_record_without_its_page(home, tmp_path, monkeypatch):
-    failed, write = results.read(path_of(home, "fails-in-fit")), results._write_text
+    failed, write = results.read(path_of(home, "fails-in-fit")), results.write_text
     written = []
 
     def stop(path, text):
@@ -120,7 +120,7 @@ def test_a_kill_between_the_files_of_a_cell_leaves_no_failed_record_without_its_
         written.append(path)
         write(path, text)
 
-    monkeypatch.setattr(results, "_write_text", stop)
+    monkeypatch.setattr(results, "write_text", stop)
     with pytest.raises(KeyboardInterrupt):
         results.write(tmp_path, failed)
     assert written == [results.traceback_path(results.cell_path(tmp_path, failed))]
