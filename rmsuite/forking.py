@@ -32,7 +32,7 @@ NUMBER = struct.Struct("q")
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 FOLDERS = "rmsuite-cells-"  # temporary; a worker's working directory lies in one
 KEPT_OUTPUT = 4_000  # bytes of the end of what a worker prints
-LOOK, OWN_THREADS = 0.5, 2  # seconds between looks at how many threads workers have; all have these
+LOOK, OWN_THREADS = 0.5, 2  # seconds, at most, between looks at how many threads workers have; all have these
 CHUNK = 2**16  # bytes, what a pipe holds
 
 
@@ -78,13 +78,12 @@ class _Child:
 
     def drain(self) -> bool:
         """Keep the end of what was printed since the last time; whether more may come."""
-        with contextlib.suppress(BlockingIOError):
-            while data := os.read(self.printed, CHUNK):
-                self.tail = (self.tail + data)[-KEPT_OUTPUT:]
-                if len(data) < CHUNK:
-                    return True
-            return False
-        return True
+        try:
+            data = os.read(self.printed, CHUNK)  # no more at a time: other workers wait for the server
+        except BlockingIOError:
+            return True
+        self.tail = (self.tail + data)[-KEPT_OUTPUT:]
+        return bool(data)
 
 
 class _Forking:
