@@ -1,4 +1,4 @@
-"""Where the cells of a command run: local worker processes, or the workers of a Dask cluster."""
+"""Where the cells of a command run: local worker processes, the process of the run, or a Dask cluster's workers."""
 
 from __future__ import annotations
 
