@@ -39,7 +39,7 @@ class Dask:
         Raises
         ------
         ClusterError
-            If there is no scheduler at the address, or a Dask worker would give other numbers.
+            If there is no scheduler at the address, or none any more, or a Dask worker would give other numbers.
         """
         with _client(self.address) as client:
             order = replace(self.order, name=uuid.uuid4().hex)
@@ -100,7 +100,7 @@ class _Run:
 
     def _fill(self, jobs: Iterator[J]) -> Iterator[tuple[J, Outcome]]:
         """Submit jobs until each thread of the cluster has one and one that waits; yield those that cannot be sent."""
-        while len(self._open) < 2 * max(sum(self._client.nthreads().values()), 1):
+        while len(self._open) < 2 * max(self._n_threads(), 1):
             job = next(jobs, None)
             if job is None:
                 return
@@ -108,6 +108,14 @@ class _Run:
                 self._submit(_Sent(job, parcels.packed(job)))
             except Exception as error:  # noqa: BLE001 -- a method that cannot be sent costs its own cells
                 yield job, worker.broken(error)
+
+    def _n_threads(self) -> int:
+        try:
+            return sum(self._client.nthreads().values())
+        except OSError as error:
+            expected = "a Dask scheduler until the end of the run"
+            do = "start one, and type the same command with its address: finished cells stay"
+            raise ClusterError(who="--executor dask", expected=expected, got=describe(error), do=do) from None
 
     def _submit(self, sent: _Sent) -> None:
         data = {one.sha256: self._data[one.sha256] for one in sent.job.embedding_sets if one.sha256 in self._data}
@@ -126,7 +134,7 @@ class _Run:
     def _answer(self, sent: _Sent, answer: Outcome | Absent | Unlike) -> Outcome | None:
         if isinstance(answer, Unlike):
             expected, do = "the packages and the code of this machine", "install the same on all machines"
-            raise ClusterError(who="Dask worker", expected=expected, got=answer.differences, do=do)
+            raise ClusterError(who=f"Dask worker on {answer.host}", expected=expected, got=answer.differences, do=do)
         if isinstance(answer, Absent):
             self._send(sent.job, answer.sha256)
             return self._again(sent)

@@ -5,16 +5,17 @@ What a parcel needs is looked for here, installed or where the run has it, befor
 
 from __future__ import annotations
 
-import shutil
 import threading
 import time
-import uuid
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from tempfile import mkdtemp
+from socket import gethostname
+from tempfile import TemporaryDirectory
 from typing import Any
+from weakref import WeakValueDictionary, finalize
 
 import numpy as np
 
@@ -24,6 +25,7 @@ from rmsuite.parcels import AbsentError
 from rmsuite.pools import embeddings_by_hash
 from rmsuite.worker import Outcome
 
+KEPT = 4  # large files of rows that wait for further cells: those of training and of validation, of two repetitions
 IDLE = 600  # seconds after which a run that did not say its end is taken for dead
 
 
@@ -55,6 +57,8 @@ class Order:
         Returns, of the names in ``expected``, the values there.
     roots : callable
         Returns the folders of tasks there.
+    name : str
+        Of the run that gives it, and of no other one.
     """
 
     conditions: Conditions
@@ -62,7 +66,7 @@ class Order:
     expected: Mapping[str, str]
     look: Callable[[Iterable[str]], Mapping[str, str]]
     roots: Callable[[], list[Path]]
-    name: str = field(default_factory=lambda: uuid.uuid4().hex)
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,7 @@ class Unlike:
     """Answers a parcel: this Dask worker would give other numbers, for these reasons."""
 
     differences: str
+    host: str = field(default_factory=gethostname)
 
 
 class _Site:
@@ -84,30 +89,37 @@ class _Site:
 
     def __init__(self, order: Order) -> None:
         self.stop, self.n_running, self.last = threading.Event(), 0, time.monotonic()
-        self._home = Path(mkdtemp(prefix="rmsuite-plugins-"))
-        self.roots = order.roots()
-        loaders = tuple(_loader(self._home / str(i), one) for i, one in enumerate(order.files))
-        forbidden = (*order.conditions.forbidden, *(root / "pools" for root in self.roots))
-        self._handing, self._large, self._rows = threading.Lock(), dict[str, np.ndarray](), handover.folder(self)
-        self._workers = Workers(replace(order.conditions, loaders=loaders, forbidden=forbidden))
         self.unlike = reuse.differences(order.expected, order.look(order.expected))
+        self.roots = order.roots()
+        handover.clear()
+        self._home = TemporaryDirectory(prefix="rmsuite-plugins-")
+        loaders = tuple(_loader(Path(self._home.name, str(i)), one) for i, one in enumerate(order.files))
+        forbidden = (*order.conditions.forbidden, *(root / "pools" for root in self.roots))
+        self._handing, self._rows = threading.Lock(), handover.folder(self)
+        self._large, self._recent = WeakValueDictionary[str, np.memmap](), deque[np.memmap](maxlen=KEPT)
+        self._workers = Workers(replace(order.conditions, loaders=loaders, forbidden=forbidden))
 
     def outcome(self, job: parcels.Parcel) -> Outcome:
         return self._workers.outcome(job, self.stop)
 
     def hand(self, matrix: Any, rows: np.ndarray, name: str) -> np.ndarray:
-        """Return rows as a method gets them; a large file of them is written once for all cells that get the same."""
+        """Return rows as a method gets them; a large file of them is written once for cells that follow one another.
+
+        It goes when no cell has it and ``KEPT`` others have come: a run of many repetitions must not fill the disk.
+        """
         with self._handing:
-            if name in self._large:
-                return self._large[name]
+            if (known := self._large.get(name)) is not None:
+                return known
             array = handover.handed(matrix, rows, lambda: self._rows / name)
             if isinstance(array, np.memmap):
                 self._large[name] = array
+                self._recent.append(array)
+                finalize(array, Path(str(array.filename)).unlink, missing_ok=True)
             return array
 
     def close(self) -> None:
         self._workers.close()
-        shutil.rmtree(self._home, ignore_errors=True)
+        self._home.cleanup()
 
 
 def _loader(home: Path, one: PluginFile) -> Callable[[], object]:
@@ -158,11 +170,7 @@ def _leave(name: str, site: _Site) -> None:
     with _lock:
         site.n_running -= 1
         site.last = time.monotonic()
-        over = site.stop.is_set() and not site.n_running
-        if over:
-            _sites.pop(name, None)
-    if over:
-        site.close()
+    _close_if_over(name)
 
 
 def end(name: str) -> None:
@@ -173,15 +181,19 @@ def end(name: str) -> None:
 def _end_now(name: str) -> None:
     with _lock:
         _ended.add(name)
+        if name in _sites:
+            _sites[name].stop.set()
+    _close_if_over(name)
+
+
+def _close_if_over(name: str) -> None:
+    """Close the site of a run that has ended, once none of its cells runs here; of two who see that, one does it."""
+    with _lock:
         site = _sites.get(name)
-        if site is None:
+        if site is None or site.n_running or not site.stop.is_set():
             return
-        site.stop.set()
-        over = not site.n_running
-        if over:
-            del _sites[name]
-    if over:
-        site.close()
+        del _sites[name]
+    site.close()
 
 
 _found: dict[str, Any] = {}  # embedding sets that were found and verified here, by sha256

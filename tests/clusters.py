@@ -22,6 +22,7 @@ class Cluster:
 
     address: str
     file: Path
+    scheduler: subprocess.Popen
     workers: list[subprocess.Popen] = field(default_factory=list)
 
     def grow(self, folder: Path, **environment: str) -> None:
@@ -34,6 +35,10 @@ class Cluster:
     def kill(self, which: int) -> None:
         """End a worker and its nanny without a word."""
         os.killpg(self.workers[which].pid, signal.SIGKILL)
+
+    def kill_scheduler(self) -> None:
+        """End the scheduler without a word."""
+        os.killpg(self.scheduler.pid, signal.SIGKILL)
 
 
 def _dask(given: list[str], folder: Path, environment: dict[str, str]) -> subprocess.Popen:
@@ -56,7 +61,7 @@ def cluster(folder: Path, n_workers: int = 2) -> Iterator[Cluster]:
     given = ["scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(file)]
     scheduler = _dask(given, folder / "scheduler", {})
     wait_for(file.exists)
-    found = Cluster(json.loads(file.read_text())["address"], file)
+    found = Cluster(json.loads(file.read_text())["address"], file, scheduler)
     try:
         for number in range(n_workers):
             found.grow(folder / f"worker-{number}")

@@ -11,23 +11,22 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from socket import gethostname
 
-import numpy as np
 import pytest
 from clusters import Cluster, cluster, wait_for
 from conftest import write_root
 from misbehaving import FAILING
 from running import MISBEHAVING, alive, loaded, run, same_arrays, text_within
 
-from rmsuite import clusters, handover, harness, parcels, plugins
+from rmsuite import clusters, harness, plugins, results
 from rmsuite.cells import Conditions
 from rmsuite.cli import main
 from rmsuite.clusters import Dask
 from rmsuite.commands import executing
 from rmsuite.errors import ClusterError
 from rmsuite.executors import InProcess
-from rmsuite.harness import Entrant, Job
-from rmsuite.setting import Setting
+from rmsuite.harness import Entrant
 from rmsuite.sites import Order
 
 README = Path(__file__).parents[1] / "README.md"
@@ -181,6 +180,21 @@ def test_a_method_that_kills_every_dask_worker_costs_its_own_cell(root, tmp_path
     assert cells["honest", 0].status == "ok"
 
 
+def test_a_run_whose_scheduler_ends_says_so_and_keeps_what_is_finished_and_nothing_else(root, tmp_path, monkeypatch):
+    """A cell that was lost with it has not failed."""
+    monkeypatch.setattr(clusters, "CONNECT", 5)  # seconds, for coming back too
+
+    def disturb(record):
+        if record.kind == "method":
+            own.kill_scheduler()
+
+    texts = [f"honest[tag={i}]" for i in range(8)]
+    with cluster(tmp_path / "cluster", n_workers=1) as own, pytest.raises(ClusterError, match="finished cells stay"):
+        on_cluster(own, root, tmp_path / "dask", texts, on_cell=disturb)
+    kept = [record for record in results.read_all(tmp_path / "dask") if record.kind == "method"]
+    assert [record.status for record in kept] == ["ok"]
+
+
 def test_a_run_that_is_stopped_ends_its_cells_there(dask, root, tmp_path):
     note = tmp_path / "pid"
 
@@ -201,7 +215,7 @@ def test_a_worker_with_other_packages_or_code_is_refused(dask, root, tmp_path):
     tasks = loaded(root, "toy-gold")
     for name in ("numpy", "rmsuite", "python"):
         other = Dask(dask.address, replace(order, expected={**order.expected, name: "0.0"}))
-        with pytest.raises(ClusterError, match=rf"got {name} \(0.0 -> "):
+        with pytest.raises(ClusterError, match=rf"Dask worker on {gethostname()}: .* got {name} \(0.0 -> "):
             harness.run(tasks, entrants, 1, 0, other, tmp_path / name)
 
 
@@ -278,25 +292,3 @@ def test_a_cluster_that_is_not_there_is_an_error_in_words(more, said, tmp_path, 
     monkeypatch.setattr(clusters, "CONNECT", 1)
     assert main(["run", "-m", "mean-difference", "--suite", "smoke", "-o", str(tmp_path / "out"), *more]) == 2
     assert said in capsys.readouterr().err
-
-
-def test_a_parcel_holds_rows_by_number_and_opens_to_what_a_local_worker_gets(root):
-    (task,) = loaded(root, "toy-gold")
-    _, (entrant,) = entered(["honest"])
-    job = Job(Setting(task, 0, 1), entrant)
-    data = parcels.packed(job)
-    embeddings = task.embeddings.matrix
-
-    def hand(matrix, rows, name):
-        return handover.handed(matrix, rows, lambda: Path(os.devnull))
-
-    parcel = parcels.opened(data, lambda sha256, home: embeddings, hand)
-    for mine, theirs in ((parcel.pairs, job.pairs), (parcel.pairs.validation, job.pairs.validation)):
-        for name in ("embeddings", "chosen", "rejected", "prompt", "category"):
-            np.testing.assert_array_equal(getattr(mine, name), getattr(theirs, name), strict=True)
-        assert not mine.embeddings.flags.writeable
-    np.testing.assert_array_equal(parcel.test_embeddings, job.test_embeddings, strict=True)
-    np.testing.assert_array_equal(parcel.asked_pairs, job.asked_pairs)
-    assert parcel.seed == job.seed
-    assert job.pairs.embeddings.tobytes()[:64] not in data
-    assert job.test_embeddings.tobytes()[:64] not in data
