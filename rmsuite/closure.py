@@ -60,7 +60,7 @@ def closure_at(start: Path) -> Closure:
             if file not in sources:
                 sources[file] = start.parent
                 for name in _imported(file):
-                    waiting += _place(name, start.parent, packages)
+                    waiting += _place(name, start, packages)
     return Closure({_named(file, home): _sha256(file) for file, home in sorted(sources.items())}, packages)
 
 
@@ -93,18 +93,27 @@ def _names(node: ast.AST) -> Iterator[str]:
         yield node.module
 
 
-def _place(name: str, folder: Path, packages: dict[str, str]) -> list[Path]:
+def _place(name: str, start: Path, packages: dict[str, str]) -> list[Path]:
     """Return the file or folder of a module whose source counts; note the distribution of an installed one."""
-    if name in sys.stdlib_module_names or name == CORE:
+    if name in sys.stdlib_module_names or name in {CORE, start.stem}:
         return []
-    for near in (folder / f"{name}.py", folder / name / "__init__.py"):
-        if near.is_file():
-            return [near.parent if near.name == "__init__.py" else near]
+    near = _beside(name, start.parent)
+    if near is not None:
+        return [near]
     found = _found(name)
     if found is None or INSTALLED & set(found.parts):
         packages |= {one: version(one) for one in _distributions().get(name, ())}
         return []
     return [found]
+
+
+def _beside(name: str, folder: Path) -> Path | None:
+    """Return a module that lies in a plugin's folder; None beside an installed one, whose neighbours are packages."""
+    if INSTALLED & set(folder.parts):
+        return None
+    if (folder / f"{name}.py").is_file():
+        return folder / f"{name}.py"
+    return folder / name if (folder / name / "__init__.py").is_file() else None
 
 
 @cache

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rmsuite import plugins
-from rmsuite.closure import closure, version
+from rmsuite.closure import closure, closure_at, version
 
 
 @pytest.fixture
@@ -68,6 +68,18 @@ def test_installed_packages_count_by_version_and_files_and_the_standard_library_
     assert packages == {"numpy": version("numpy")}
     assert version("numpy").startswith(sys.modules["numpy"].__version__ + " ")
     assert version("no-such-distribution") == "absent"
+
+
+def test_packages_beside_an_installed_plugin_are_no_source_of_it(tmp_path):
+    home = tmp_path / "lib" / "site-packages"
+    home.mkdir(parents=True)
+    write(home / "mine_installed" / "__init__.py", "import mine_installed.inner\nimport neighbour, numpy\n")
+    write(home / "mine_installed" / "inner.py", "")
+    write(home / "neighbour" / "__init__.py", "")
+    write(home / "numpy" / "__init__.py", "")
+    closed = closure_at(home / "mine_installed")
+    assert set(closed.sources) == {"mine_installed/__init__.py", "mine_installed/inner.py"}
+    assert set(closed.packages) == {"numpy"}
 
 
 def test_a_file_that_is_no_python_is_still_a_part(folder):
