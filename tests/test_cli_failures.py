@@ -30,6 +30,7 @@ FAILURES = {
     "writes-pairs": (FIT, "pairs.embeddings[0] = 0", "fit: ValueError: assignment destination is read-only"),
     "writes-test": (REWARD, "embeddings[0] = 0", "reward: ValueError: .*read-only"),
     "raises": (FIT, "raise KeyError('no such column')", "fit: KeyError: 'no such column'"),
+    "steers-the-terminal": (FIT, r"raise ValueError('\x1b[2Jgone')", r"fit: ValueError: .\[2Jgone"),
     "raises-at-reward": (REWARD, "raise RuntimeError('no reward')", "reward: RuntimeError: no reward"),
     "takes-nothing": ("__init__(self, needed)", "pass", "make: TypeError: .*'needed'"),
     "exits": (FIT, "raise SystemExit(0)", "fit: SystemExit: 0"),
@@ -96,6 +97,7 @@ def test_a_failing_method_is_a_row_with_its_reason_and_the_others_keep_their_num
     assert re.search(ALL[name][2], found.pop(name)["note"], re.DOTALL)
     assert found == sound
     assert_told(name, [line for line in answer.err.splitlines() if line.startswith("rmsuite: ")])
+    assert "\x1b" not in answer.out + answer.err
     text = toys("table").out
     assert text.count(f"\n{name} ") == text.count(f"\nNote: {name}: ") == 1
 

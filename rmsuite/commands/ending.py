@@ -16,6 +16,7 @@ from tqdm import tqdm
 from rmsuite import results
 from rmsuite.commands import resume
 from rmsuite.errors import ResultsError
+from rmsuite.render.cells import plain
 from rmsuite.results import CellRecord
 
 
@@ -156,7 +157,7 @@ def _report_failures(home: Path, failed: Sequence[CellRecord]) -> None:
     for (method, task, phase, error), group in groups.items():
         numbers = ", ".join(map(str, sorted(record.repetition for record in group)))
         where = f"{method} on {task}, repetition{'s' if len(group) > 1 else ''} {numbers}"
-        _say(f"{where} failed in {phase}: {error}")
+        _say(plain(f"{where} failed in {phase}: {error}"))  # a stranger's words may steer the terminal
         print(f"  its traceback and output: {_readable(results.cell_path(home, group[0]))}", file=sys.stderr)
 
 
