@@ -12,7 +12,6 @@ import faulthandler
 import importlib
 import os
 import selectors
-import shutil
 import signal
 import socket
 import struct
@@ -26,6 +25,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from tempfile import mkdtemp
 from types import FrameType
+
+from rmsuite.removing import remove
 
 READY, ASKED = b"r", b"w"
 NUMBER = struct.Struct("q")
@@ -47,7 +48,7 @@ def main(control: int, modules: Sequence[str]) -> None:
                 run.send(READY + base.encode())
                 _Forking(run, Path(base)).serve()
             finally:
-                shutil.rmtree(base, ignore_errors=True)
+                remove(Path(base))
 
 
 def _import(modules: Sequence[str]) -> None:
@@ -139,7 +140,7 @@ class _Forking:
         for descriptor in (child.printed, child.status):
             os.close(descriptor)
         child.printed = -1  # what is still to be attended to of it is done
-        shutil.rmtree(child.folder, ignore_errors=True)
+        remove(child.folder)
 
     def _fork(self) -> bool:
         """Fork a worker for the run; whether it is still there."""

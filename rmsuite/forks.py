@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import socket
 import struct
@@ -16,8 +15,10 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 
 from rmsuite.forking import ASKED, CHUNK, NUMBER, READY
+from rmsuite.removing import remove
 
 START = "import sys; from rmsuite import forking; forking.main(int(sys.argv[1]), sys.argv[2:])"
 GRACE = 5  # seconds for a killed process to end
@@ -139,4 +140,4 @@ class Server:
             self._process.kill()
             self._process.wait()
         if self._folder:  # the server removes it, unless it was killed
-            shutil.rmtree(self._folder, ignore_errors=True)
+            remove(Path(self._folder))

@@ -3,6 +3,7 @@
 import os
 import signal
 import struct
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,6 +89,12 @@ def kills_the_parent(file):
         time.sleep(100)
 
 
+def nests_deeply(file):
+    for _ in range(2 * sys.getrecursionlimit()):
+        Path("nest").mkdir()
+        os.chdir("nest")
+
+
 def raises_megabytes(file):
     raise ValueError("x" * 50_000_000)
 
@@ -100,6 +107,7 @@ ATTACKS = (
     leaves_a_child_with_the_connection,
     closes_all_and_sleeps,
     kills_the_parent,
+    nests_deeply,
     raises_megabytes,
 )
 

@@ -26,6 +26,7 @@ OUTCOMES = {
     "leaves-a-child-with-the-connection": ("failed", "died (EXIT(7))"),
     "closes-all-and-sleeps": ("failed", "runs on, but its connection is closed or silent"),
     "kills-the-parent": ("failed", "died with the process that forked it"),
+    "nests-deeply": ("ok", ""),
     "raises-megabytes": ("failed", "ValueError: xxx"),
 }
 

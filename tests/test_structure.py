@@ -57,6 +57,7 @@ LAYERS = (
         "cells",
         "forks",
         "forking",
+        "removing",
         "parcels",
         "sites",
         "closure",
