@@ -31,6 +31,7 @@ from rmsuite.removing import remove
 READY, ASKED = b"r", b"w"
 NUMBER = struct.Struct("q")
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+STOPS = (signal.SIGINT, signal.SIGTERM)  # they are for the run, which ends the workers; some send them to all
 FOLDERS = "rmsuite-cells-"  # temporary; a worker's working directory lies in one
 KEPT_OUTPUT = 4_000  # bytes of the end of what a worker prints
 LOOK, OWN_THREADS = 0.5, 2  # seconds, at most, between looks at how many threads workers have; all have these
@@ -39,16 +40,27 @@ CHUNK = 2**16  # bytes, what a pipe holds
 
 def main(control: int, modules: Sequence[str]) -> None:
     """Serve forks until the run closes its end; then end the workers and all that they started."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the run, which ends the workers
-    _import(modules)
-    with socket.socket(fileno=control) as run:
-        if n_threads() == 1:
-            base = mkdtemp(prefix=FOLDERS)
-            try:
-                run.send(READY + base.encode())
-                _Forking(run, Path(base)).serve()
-            finally:
-                remove(Path(base))
+    for number in STOPS:
+        signal.signal(number, signal.SIG_IGN)
+    _adopt_orphans()
+    _prctl(PR_SET_PDEATHSIG, signal.SIGCONT)  # a server that a method stopped sees too that the run is gone
+    try:
+        _import(modules)
+        with socket.socket(fileno=control) as run:
+            if n_threads() == 1:
+                _serve(run)
+    finally:
+        _end_all_children()  # modules may have started some too
+
+
+def _serve(run: socket.socket) -> None:
+    base = Path(mkdtemp(prefix=FOLDERS))
+    try:
+        run.send(READY + str(base).encode())
+        _Forking(run, base).serve()
+    finally:
+        _end_all_children()  # none may write there any more
+        remove(base)
 
 
 def _import(modules: Sequence[str]) -> None:
@@ -93,6 +105,7 @@ class _Forking:
     def __init__(self, run: socket.socket, base: Path) -> None:
         self._run, self._base, self._n_forks = run, base, 0
         self._children: dict[int, _Child] = {}
+        self._helpers = _own_children()  # of modules that were imported
         self._waker, self._wake = os.pipe()
         os.set_blocking(self._wake, False)
         self._selector = selectors.DefaultSelector()
@@ -101,14 +114,10 @@ class _Forking:
         """Fork, listen and bury until the run closes its end."""
         signal.set_wakeup_fd(self._wake)
         signal.signal(signal.SIGCHLD, _nothing)
-        _adopt_orphans()
         for source in (self._run.fileno(), self._waker):
             self._selector.register(source, selectors.EVENT_READ)
-        try:
-            while all(self._attend(key.fd, key.data) for key, _ in self._selector.select(LOOK)):
-                self._look()
-        finally:
-            _end_all_children()
+        while all(self._attend(key.fd, key.data) for key, _ in self._selector.select(LOOK)):
+            self._look()
 
     def _attend(self, source: int, child: _Child | None) -> bool:
         """Deal with one event; whether the run is still there."""
@@ -126,7 +135,10 @@ class _Forking:
             child.threads = max(child.threads, n_threads(pid) - OWN_THREADS)
 
     def _reap(self) -> None:
-        """Tell the ends of workers; those of orphans, which their ended parents left to the server, concern nobody."""
+        """Tell the ends of workers, and end what they leave to the server: what a method starts ends with its cell."""
+        for orphan in set(_own_children()).difference(self._children, self._helpers):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(orphan, signal.SIGKILL)
         with contextlib.suppress(ChildProcessError):
             while (ended := os.waitpid(-1, os.WNOHANG))[0]:
                 if child := self._children.pop(ended[0], None):
@@ -191,9 +203,10 @@ def _tell(pipe: int, data: bytes) -> None:
 def _become_worker(work: int, printing: int, folder: Path, server: int) -> None:
     from rmsuite import answers, worker
 
-    for number in (signal.SIGCHLD, signal.SIGINT):
+    for number in (signal.SIGCHLD, *STOPS):
         signal.signal(number, signal.SIG_DFL)
     os.setsid()
+    _adopt_orphans()  # so that the server has none of a worker that lives
     _end_with(server)
     _print_to(printing)
     os.chdir(folder)  # what a method writes beside itself meets no other cell

@@ -71,7 +71,7 @@ class Worker:
             return "runs on, but its connection is closed or silent"
         code = os.waitstatus_to_exitcode(self._number(0))
         self._ended = True
-        return f"died ({f'EXIT({code})' if code >= 0 else signal.Signals(-code).name})"
+        return f"died ({f'EXIT({code})' if code >= 0 else _signal(-code)})"
 
     def kill(self) -> tuple[str, int]:
         """End the worker, and what it started in its process group.
@@ -93,16 +93,36 @@ class Worker:
         return told[NUMBER.size :].decode("utf-8", "replace"), threads
 
 
+def _socketpair() -> tuple[socket.socket, socket.socket]:
+    """Return connected sockets that wait for as long as it takes: a plugin may have set another timeout for all."""
+    pair = socket.socketpair()
+    for one in pair:
+        one.setblocking(True)
+    return pair
+
+
+def _signal(number: int) -> str:
+    """Return the name of a signal; most of the real-time signals have none."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
 class Server:
     """The forking process, as its run sees it."""
 
     def __init__(self, environment: Mapping[str, str], modules: Sequence[str]) -> None:
         self._lock = threading.Lock()
-        self._control, its = socket.socketpair()
+        self._control, its = _socketpair()
         command = [sys.executable, "-c", START, str(its.fileno()), *modules]
         with its:
             self._process = subprocess.Popen(
-                command, env={**os.environ, **environment}, pass_fds=[its.fileno()], stdin=subprocess.DEVNULL
+                command,
+                env={**os.environ, **environment},
+                pass_fds=[its.fileno()],
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,  # whoever kills the run's process group leaves it to clean up
             )
         said = self._control.recv(CHUNK)
         self.ready, self._folder = said[:1] == READY, said[1:].decode()
@@ -115,10 +135,11 @@ class Server:
         GoneError
             If the server is gone.
         """
-        mine, its = socket.socketpair()
+        mine, its = _socketpair()
         for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):  # half a message must not hold up the run
             mine.setsockopt(socket.SOL_SOCKET, option, LIMIT)
         status, its_status = os.pipe()
+        self._wake()
         try:
             with self._lock:
                 socket.send_fds(self._control, [ASKED], [its.fileno(), its_status])
@@ -134,6 +155,7 @@ class Server:
     def close(self) -> None:
         """End the server, and with it its workers and the folders in which they worked."""
         self._control.close()
+        self._wake()
         try:
             self._process.wait(GRACE)
         except subprocess.TimeoutExpired:
@@ -141,3 +163,7 @@ class Server:
             self._process.wait()
         if self._folder:  # the server removes it, unless it was killed
             remove(Path(self._folder))
+
+    def _wake(self) -> None:
+        """Have the server go on: a method may have stopped it."""
+        self._process.send_signal(signal.SIGCONT)

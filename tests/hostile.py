@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from misbehaving import Honest
+from running import alive, text_within
 
 import rmsuite
 from rmsuite import worker
@@ -89,10 +90,36 @@ def kills_the_parent(file):
         time.sleep(100)
 
 
+def stops_the_parent(file):
+    os.kill(os.getppid(), signal.SIGSTOP)
+
+
+def ends_by_a_signal_without_a_name(file):
+    os.kill(os.getpid(), signal.SIGRTMIN + 6)
+
+
 def nests_deeply(file):
     for _ in range(2 * sys.getrecursionlimit()):
         Path("nest").mkdir()
         os.chdir("nest")
+
+
+def leaves_a_child(file):
+    """A child in a session of its own, whose parent has ended, is in no group of the worker's."""
+    if not os.fork():
+        os.setsid()
+        if not os.fork():
+            Path(file).write_text(str(os.getpid()))
+            time.sleep(600)
+        os._exit(0)
+    text_within(Path(file))
+
+
+def waits_for_the_end_of_the_child(file):
+    deadline = time.monotonic() + 60
+    while alive(int(Path(file).read_text())):
+        assert time.monotonic() < deadline, "it runs on"
+        time.sleep(0.02)
 
 
 def raises_megabytes(file):
@@ -107,7 +134,11 @@ ATTACKS = (
     leaves_a_child_with_the_connection,
     closes_all_and_sleeps,
     kills_the_parent,
+    stops_the_parent,
+    ends_by_a_signal_without_a_name,
     nests_deeply,
+    leaves_a_child,
+    waits_for_the_end_of_the_child,
     raises_megabytes,
 )
 

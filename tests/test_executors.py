@@ -5,6 +5,8 @@ on it, and the bits of every result rely on the one thread.
 from __future__ import annotations
 
 import os
+import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -15,7 +17,9 @@ import pytest
 from running import alive, run, same_arrays, text_within
 
 from rmsuite import results
+from rmsuite.cells import ONE_THREAD
 from rmsuite.forking import KEPT_OUTPUT
+from rmsuite.forks import Server
 
 HERE = Path(__file__).parent
 
@@ -32,6 +36,46 @@ def test_a_worker_has_one_blas_thread_whatever_the_environment_says(toy_root, tm
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "2")
     cell = run(toy_root, tmp_path / "home", ["threads"])["toy-gold@1", "threads", 0]
     assert set(cell.arrays["rewards"]) == {1}
+
+
+def test_a_time_limit_that_a_plugin_sets_for_all_sockets_is_not_for_those_of_cells(toy_root, tmp_path):
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(0.001)
+    try:
+        cell = run(toy_root, tmp_path / "home", ["pausing"])["toy-gold@1", "pausing", 0]
+    finally:
+        socket.setdefaulttimeout(before)
+    assert cell.status == "ok", cell.error
+
+
+def test_what_a_module_starts_while_it_is_imported_for_all_cells_ends_with_the_run(tmp_path):
+    """Its parent has ended, so that it is nobody's child; and a thread makes the module one that is not kept."""
+    text = f"""
+        import os, subprocess, threading, time
+        if not os.fork():
+            child = subprocess.Popen(["sleep", "600"], start_new_session=True)
+            open({str(tmp_path / "pid")!r}, "w").write(str(child.pid))
+            os._exit(0)
+        os.wait()
+        threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
+    """
+    (tmp_path / "starts_at_import.py").write_text(textwrap.dedent(text))
+    server = Server(ONE_THREAD | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}, ["starts_at_import"])
+    server.close()
+    assert not server.ready
+    assert not alive(int((tmp_path / "pid").read_text()))
+
+
+def test_what_ends_a_process_group_or_all_of_a_job_leaves_the_server_to_clean_up():
+    """`timeout` and schedulers send SIGTERM to every process; a server that ended by it would leave daemons behind."""
+    server = Server(ONE_THREAD, [])
+    pid = server._process.pid
+    try:
+        assert os.getpgid(pid) == pid
+        os.kill(pid, signal.SIGTERM)
+        assert server.worker().kill() == ("", 0)
+    finally:
+        server.close()
 
 
 def test_what_a_method_prints_is_recorded_in_its_order_and_reaches_no_stream_of_the_run(toy_root, tmp_path, capfd):

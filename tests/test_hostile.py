@@ -14,6 +14,7 @@ import pytest
 from running import alive, run, same_arrays
 
 from rmsuite import answers
+from rmsuite.cells import Workers
 from rmsuite.worker import KEPT_ERROR, Outcome
 
 HOSTILE = Path(__file__).with_name("hostile.py")
@@ -26,6 +27,7 @@ OUTCOMES = {
     "leaves-a-child-with-the-connection": ("failed", "died (EXIT(7))"),
     "closes-all-and-sleeps": ("failed", "runs on, but its connection is closed or silent"),
     "kills-the-parent": ("failed", "died with the process that forked it"),
+    "ends-by-a-signal-without-a-name": ("failed", "died (signal "),
     "nests-deeply": ("ok", ""),
     "raises-megabytes": ("failed", "ValueError: xxx"),
 }
@@ -53,6 +55,25 @@ def test_an_attack_costs_its_own_cell_and_runs_nothing_in_the_run(toy_root, tmp_
     assert (cell.status, said in cell.error) == (status, True), cell.error
     assert len(cell.error) <= KEPT_ERROR
     assert same_arrays(cells["toy-gold@1", "honest", 0].arrays, honest.arrays)
+
+
+def test_a_process_that_a_method_stopped_serves_the_next_cell(toy_root, tmp_path, honest, monkeypatch):
+    """Nobody has to wait until it is given up, nor needs another one."""
+    renewed = []
+    monkeypatch.setattr(Workers, "_renew", lambda self, gone: renewed.append(gone))
+    cells = run(toy_root, tmp_path / "home", ["stops-the-parent", "honest"], plugin=HOSTILE)
+    assert cells["toy-gold@1", "stops-the-parent", 0].status == "ok"
+    assert same_arrays(cells["toy-gold@1", "honest", 0].arrays, honest.arrays)
+    assert not renewed
+
+
+def test_what_a_method_started_ends_with_its_cell(toy_root, tmp_path):
+    """Before the run ends: what a thousand cells left behind would fill the machine."""
+    labels = [f"{name}[file={tmp_path / 'pid'}]" for name in ("leaves-a-child", "waits-for-the-end-of-the-child")]
+    cells = run(toy_root, tmp_path / "home", labels, plugin=HOSTILE)
+    for label in labels:
+        cell = cells["toy-gold@1", label, 0]
+        assert cell.status == "ok", cell.error
 
 
 def test_an_answer_arrives_as_it_was_packed():
