@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from clusters import wait_for
 from conftest import write_root
 from running import marked, same_arrays
 
