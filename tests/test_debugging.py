@@ -58,6 +58,13 @@ def test_a_failure_without_a_debugger_is_a_row_like_any_other(tmp_path):
     assert "(Pdb)" not in done.stdout
 
 
+@pytest.mark.parametrize("how", ["--in-process", "--pdb"])
+def test_a_run_that_keeps_nothing_cannot_choose_among_kept_cells(how, tmp_path):
+    done = ran(tmp_path, "-m", "honest", how, "--only", "failed")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"--only failed: expected a run that keeps results, got {how}" in done.stderr
+
+
 def test_ctrl_c_in_a_method_stops_the_run(tmp_path):
     done = ran(tmp_path, "-m", "interrupts", "-m", "honest", "--in-process")
     assert done.returncode == 130

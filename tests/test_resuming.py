@@ -222,7 +222,10 @@ def test_a_failure_counts_in_the_run_in_which_it_happens(toys):
     toys("run", *THREE, "-m", "fails")
     answer = toys("run", *THREE, "-m", "fails", "-m", "good", "--only", "missing", "-x")
     assert (answer.code, "stopped" in answer.err) == (0, False)
-    assert "rmsuite: --only missing left 3 cells out, which are missing: 18 of 21 cells are finished" in answer.err
+    assert (
+        "rmsuite: --only missing left 3 cells out, which are not in the table: 18 of 21 cells are finished"
+        in answer.err
+    )
 
 
 def test_a_stopped_run_ends_its_workers_and_forgets_the_cells_that_they_were_at(toys):

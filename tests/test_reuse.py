@@ -183,6 +183,12 @@ def test_a_forced_method_is_computed_and_no_other(done):
     assert set(done.run("--force", "length").why) == {("length", 0), ("length", 1)}
 
 
+def test_a_forced_method_that_the_run_does_not_have_is_refused(done):
+    refused = done.run("--force", "lenght")
+    assert refused.code == 2
+    assert "nearest is 'length'" in refused.words
+
+
 def test_a_failed_or_damaged_cell_is_computed_again_and_only_what_is_asked_for(done):
     done.edit("helper_of_toys.py", "1.0", "'no number'")
     failed = done.run(methods=("one",))

@@ -121,7 +121,7 @@ def conclude(options: Namespace, ran: Ran) -> int:
         _say_how_to_go_on(options)
     else:
         if ran.n_missing:
-            _say(f"--only {options.only} left {ran.n_missing} cells out, which are missing: {there}")
+            _say(f"--only {options.only} left {ran.n_missing} cells out, which are not in the table: {there}")
         if ran.failed:
             print(f"Run the failed cells again with:\n  {resume.command(options.arguments, True)}", file=sys.stderr)
     return 1 if ran.failed else 0

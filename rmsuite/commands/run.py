@@ -17,7 +17,7 @@ from rmsuite.book import TaskBook
 from rmsuite.commands import ending, executing, shared
 from rmsuite.commands.table import print_report
 from rmsuite.controls import CONTROLS
-from rmsuite.errors import ResultsError, UnknownNameError
+from rmsuite.errors import ResultsError, RmsuiteError, UnknownNameError, unknown_name
 from rmsuite.plugins import Catalogue
 from rmsuite.results import CellRecord
 from rmsuite.sweeps import studies, tasks_of
@@ -46,11 +46,20 @@ def _print(catalogue: Catalogue, options: Namespace, chosen: Sequence[harness.En
 
 def _try_out(catalogue: Catalogue, options: Namespace, chosen: Sequence[harness.Entrant]) -> int:
     """Run methods where nothing keeps them from gold rewards and from each other: no result of that is kept."""
+    _refuse_only(options)
     with TemporaryDirectory() as folder:
         options = Namespace(**{**vars(options), "output": Path(folder)})
         ran = run_cells(catalogue, options, chosen)
         _print(catalogue, options, chosen, ran)
     return ending.conclude_try_out(ran)
+
+
+def _refuse_only(options: Namespace) -> None:
+    """Refuse what asks for some of the cells that are there: a run that keeps nothing reads no folder either."""
+    if options.only:
+        who, expected = f"--only {options.only}", "a run that keeps results"
+        got, do = "--pdb" if options.pdb else "--in-process", "name the methods with --method, the tasks with --task"
+        raise RmsuiteError(who=who, expected=expected, got=got, do=do)
 
 
 def run_cells(catalogue: Catalogue, options: Namespace, chosen: Sequence[harness.Entrant]) -> ending.Ran:
@@ -139,9 +148,12 @@ def planned(tasks: Sequence[Task], chosen: Sequence[harness.Entrant], repetition
     ------
     ResultsError
         If the results folder holds cells of another signature.
+    UnknownNameError
+        If the options force a method that the run does not have.
     """
     _refuse_another_signature(tasks, options.seed, options.output)
     cells = list(harness.wanted(tasks, chosen, repetitions, options.seed))
+    _refuse_unknown(options.force or (), {cell.method for cell in cells})
     found = [(cell, _found(cell, options)) for cell in cells]
     wanted = [(cell, one) for cell, one in found if one.state != "kept" and options.only in (None, one.state)]
     if options.explain_cache:
@@ -154,9 +166,21 @@ def planned(tasks: Sequence[Task], chosen: Sequence[harness.Entrant], repetition
 def _found(cell: reuse.Wanted, options: Namespace) -> reuse.Found:
     if options.no_cache:
         return reuse.Found("forced", why="--no-cache")
-    if {cell.method, cell.method.partition("[")[0]} & set(options.force or ()):
+    if _names(cell.method) & set(options.force or ()):
         return reuse.Found("forced", why="--force")
     return reuse.kept(options.output, cell)
+
+
+def _refuse_unknown(forced: Iterable[str], labels: Iterable[str]) -> None:
+    known = {name for label in labels for name in _names(label)}
+    for name in forced:
+        if name not in known:
+            raise unknown_name("--force", name, known, "name a method of this run, or a control")
+
+
+def _names(label: str) -> set[str]:
+    """Return what --force may call a method: its label, and its name alone."""
+    return {label, label.partition("[")[0]}
 
 
 def asked(book: TaskBook, options: Namespace) -> list[Task]:
