@@ -54,10 +54,12 @@ class Dask:
 def _client(address: str) -> Iterator[Any]:
     try:
         from distributed import Client
+        from distributed.comm.addressing import get_address_host_port
     except ImportError as error:
         do = "install rmsuite[dask], or choose another --executor"
         raise ClusterError(who="--executor dask", expected="the package distributed", got=str(error), do=do) from None
     try:
+        get_address_host_port(address)  # a client takes long to leave a bad one
         client = Client(address, timeout=CONNECT, set_as_default=False)  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as error:
         expected, do = "the address of a running Dask scheduler, as tcp://HOST:8786", "start one with `dask scheduler`"

@@ -286,6 +286,7 @@ def test_the_readmes_script_for_slurm_asks_for_what_it_says_and_runs(slurm, tmp_
         (["--address", "tcp://127.0.0.1:9"], "--executor dask --address"),
         (["--executor", "dask", "--address", "tcp://127.0.0.1:9"], "start one with `dask scheduler`"),
         (["--executor", "dask", "--address", "nonsense://x"], "tcp://HOST:8786"),
+        (["--executor", "dask", "--address", "no-port"], "missing port number"),
     ],
 )
 def test_a_cluster_that_is_not_there_is_an_error_in_words(more, said, tmp_path, monkeypatch, capsys):
