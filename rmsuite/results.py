@@ -170,8 +170,13 @@ def _seal(text: str) -> str:
 def write_text(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
     temporary = _temporary(path)
-    temporary.write_text(text, encoding="utf-8", newline="\n")
-    temporary.replace(path)
+    try:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+        temporary.replace(path)
+    except OSError:  # of a full disk, which needs the space
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
 
 
 def _earlier_files(path: Path) -> set[Path]:

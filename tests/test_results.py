@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import hashlib
 import json
 import os
@@ -384,3 +385,19 @@ def test_a_sealed_record_of_another_form_is_refused_where_it_is_read(tmp_path, c
     with pytest.raises(ResultsError) as error:
         results.read(path)
     assert_four_parts(error, str(path))
+
+
+def test_a_text_that_cannot_be_written_leaves_nothing_half_written(tmp_path, monkeypatch):
+    """As on a full disk, which keeps a part of it."""
+    (tmp_path / "environment.json").write_text("earlier")
+    whole = Path.write_text
+
+    def part(path, text, **how):
+        whole(path, text[:1], **how)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", part)
+        with pytest.raises(OSError, match="No space"):
+            results.write_text(tmp_path / "environment.json", "later")
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"environment.json": "earlier"}
