@@ -38,7 +38,9 @@ def environment(folders: Iterable[Path] = (), packages: Iterable[str] = ()) -> d
         "system": platform.platform(),
         "processor": processor(),
         "cores": os.cpu_count(),
-        "blas": [f"{one['internal_api']} {one['version']}, {one['num_threads']} threads" for one in threadpool_info()],
+        "blas": sorted(
+            f"{one['internal_api']} {one['version']}, {one['num_threads']} threads" for one in threadpool_info()
+        ),
         "packages": {name: number for name in sorted({*required(), *packages}) if (number := version_of(name))},
         "plugins": {folder: state for folder, state in commits.items() if state},
     }
