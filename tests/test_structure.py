@@ -41,6 +41,7 @@ LAYERS = (
         "metrics",
         "statistics",
         "testing",
+        "policies",
     },
     {
         "pools",
