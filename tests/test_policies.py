@@ -67,6 +67,17 @@ def test_samples_come_as_often_as_they_are_probable_and_never_if_they_are_not():
     assert not share[p == 0].any()
 
 
+def test_a_point_on_the_beginning_falls_on_a_response_that_has_a_chance():
+    """A generator may return 0."""
+
+    class First:
+        def random(self, shape):
+            return np.zeros(shape)
+
+    p = np.array([0, 1.0, 0, 0.5, 0.5])[:, None]
+    assert Segments(np.array([0, 2, 5])).sample(p, [First()], 1)[0, :, 0].tolist() == [1, 3]
+
+
 def test_a_point_on_the_end_falls_on_a_response_that_has_a_chance():
     """A generator may return the number next to one, and sums are rounded."""
 
@@ -174,3 +185,15 @@ def test_adam_goes_up_by_the_learning_rate_at_first_and_decays():
     layer = np.array([1.0, -2, 3])
     Adam(0.1, weight_decay=0.5).ascend([layer], [np.array([1e-3, -50, 0])])
     np.testing.assert_allclose(layer, np.array([1.0, -2, 3]) * 0.95 + [0.1, -0.1, 0], rtol=1e-4)
+
+
+def test_adam_goes_by_weighted_means_of_the_gradients_and_of_their_squares():
+    """The formula of the paper, with its corrections written out."""
+    gradients, layer, adam = [0.5, -3.0, 2.0], np.zeros(1), Adam(0.1)
+    for n, gradient in enumerate(gradients, start=1):
+        before = layer.copy()
+        adam.ascend([layer], [np.array([gradient])])
+        ages = np.arange(n)[::-1]
+        first = (0.1 * 0.9**ages) @ gradients[:n] / (1 - 0.9**n)
+        second = (0.001 * 0.999**ages) @ np.square(gradients[:n]) / (1 - 0.999**n)
+        np.testing.assert_allclose(layer - before, 0.1 * first / np.sqrt(second), rtol=1e-5)

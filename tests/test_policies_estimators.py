@@ -109,6 +109,40 @@ def test_simulation_agrees_with_the_formulas(name):
     assert (error[[0, 2, 4]] > 0).all()
 
 
+def test_the_variance_of_a_simulation_is_that_of_its_estimates():
+    """With divisor draws - 1, summed over the logits of a prompt."""
+    situation, draws = examples.make_situation(n_seeds=1), 5
+    found = diagnose(GRPO(3), situation, np.random.default_rng(0), draws)
+    estimates = GRPO(3).coefficients(Step(examples.repeated(situation, draws), streams(draws)))
+    np.testing.assert_allclose(found.mean[:, 0], estimates.mean(axis=1), atol=1e-14)
+    expected = situation.choices.prompts.total(estimates.var(axis=1, ddof=1))
+    np.testing.assert_allclose(found.variance[:, 0], expected, atol=1e-12)
+
+
+def test_an_ascent_is_the_mean_over_samples_of_advantage_times_the_slope_of_log_pi():
+    situation = examples.make_situation()
+    step, rng = Step(situation, streams(2)), np.random.default_rng(4)
+    rows = step.sample(3)
+    advantages = rng.standard_normal(rows.shape)
+    found, choices = step.ascent(rows, advantages), situation.choices
+    for column in range(2):
+        logits = situation.log_ratio[:, column] + choices.log_reference
+        given, weights = rows[..., column], advantages[..., column] / 3
+        numeric = slopes(lambda g=given, w=weights, x=logits: (w * choices.prompts.log_softmax(x)[g]).sum(), logits)
+        np.testing.assert_allclose(found[:, column], numeric, atol=1e-7)
+
+
+def test_a_moving_baseline_is_a_mean_of_earlier_steps_whose_weights_sum_to_one():
+    situation, kept = replace(examples.make_situation(beta=0.0), rewards=np.full((15, 2), 4.0)), {}
+    pair, optimizer = streams(2), MovingBaseline(0.75)
+    first, second = (optimizer.coefficients(Step(situation, pair, kept)) for _ in range(2))
+    assert first.any()
+    assert not second.any()
+    optimizer.coefficients(Step(replace(situation, rewards=situation.rewards * 2), pair, kept))
+    total, weight = kept["moving"]
+    np.testing.assert_allclose(total / weight, (0.25 * 8 + 0.1875 * 4 + 0.140625 * 4) / 0.578125)
+
+
 def test_a_diagnosis_by_simulation_states_its_errors():
     situation = examples.make_situation()
     optimizer = GRPO(3)

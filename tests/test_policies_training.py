@@ -123,6 +123,34 @@ def test_batches_go_through_all_prompts_before_one_comes_again():
     assert (epochs[0] != epochs[1]).any()
 
 
+def test_an_optimizer_of_several_passes_sees_the_policy_move_over_the_same_prompts():
+    choices, seen = examples.make_choices(), []
+
+    @dataclass(frozen=True)
+    class Thrice:
+        passes: int = 3
+
+        def coefficients(self, step: Step) -> np.ndarray:
+            seen.append((step.number, step.choices.embeddings[0, 0], step.log_ratio.sum()))
+            return step.every() % 3 - 1
+
+    train(choices, np.zeros(15), Thrice(), Training(steps=2, prompts=2))
+    numbers, firsts, policies = zip(*seen, strict=True)
+    assert numbers == (0, 1, 2) * 2
+    assert (len(set(firsts[:3])), len(set(firsts[3:]))) == (1, 1)
+    assert len(set(policies)) == 6
+
+
+def test_a_step_takes_the_mean_over_prompts():
+    """Prompts that are given twice change nothing. Adam forgets the scale of all but the least of slopes: so these."""
+    once = examples.make_choices()
+    twice = once.take(np.tile(np.arange(5), 2))
+    least = returning(lambda step: 1e-8 * np.sign(step.choices.embeddings[:, :1]))
+    one, other = (train(c, np.zeros(c.n_responses), least, QUICK)[-1].policy.network.layers[0] for c in (once, twice))
+    np.testing.assert_allclose(one, other, rtol=1e-9)
+    assert (np.abs(one) < 0.9 * QUICK.steps * QUICK.learning_rate).all()
+
+
 SPENT = {  # samples and rewards a prompt and step
     Reinforce(): (1, 1),
     MovingBaseline(): (1, 1),
