@@ -9,6 +9,7 @@ import numpy as np
 import policy_examples as examples
 import pytest
 
+from rmsuite.errors import ContractError
 from rmsuite.policies import (
     RLOO,
     BestOf,
@@ -98,6 +99,31 @@ def test_values_are_those_of_a_loop_over_prompts_and_responses():
         }
         for name, value in expected.items():
             assert getattr(found, name)[prompt, 1] == pytest.approx(value, abs=1e-12), name
+
+
+MISFITS = {
+    "one axis": (lambda log_pi: log_pi[:, 0], r"expected shape \(15, n_seeds\), got shape \(15,\)"),
+    "logits": (lambda log_pi: log_pi + 1, r"sum to 1, got 2\.718\d+ for prompt 0 of seed 0"),
+    "NaN": (lambda log_pi: np.where(np.arange(15)[:, None] == 3, np.nan, log_pi), "got nan for prompt 1 of seed 0"),
+}
+
+
+@pytest.mark.parametrize(("change", "message"), MISFITS.values(), ids=MISFITS)
+def test_what_no_distribution_is_has_no_values(change, message):
+    choices = examples.make_choices()
+    with pytest.raises(ContractError, match=f"log probabilities of a policy: .*{message}"):
+        examples.worth(choices, change(choices.log_reference[:, None]), np.zeros(15))
+
+
+@pytest.mark.parametrize("form", [BestOf(3), Optimum(0.1), Optimum(0)], ids=repr)
+def test_a_policy_in_closed_form_takes_rewards_of_one_seed_or_of_several(form):
+    choices, rewards = examples.make_choices(), np.random.default_rng(0).standard_normal((15, 2))
+    found = form.log_probabilities(choices, rewards)
+    for seed in range(2):
+        np.testing.assert_array_equal(form.log_probabilities(choices, rewards[:, seed])[:, 0], found[:, seed])
+    rewards[3, 1] = np.nan
+    with pytest.raises(ContractError, match="expected finite rewards"):
+        form.log_probabilities(choices, rewards)
 
 
 def test_the_reference_wins_half_and_has_no_divergence():

@@ -4,6 +4,19 @@ So a policy's value, the slope of its objective, and bias and variance of every 
 a training of several seeds takes seconds. ``contract`` states what an optimizer is given and returns; ``singles``,
 ``groups`` and ``ppo`` hold the usual ones, ``closed`` the policies that need no training; ``training`` is the loop,
 ``evaluation`` what a policy is worth, ``diagnostics`` how good an estimate is.
+
+Examples
+--------
+Two prompts of three responses, whose reward is the first feature; five policies learn it side by side.
+
+>>> import numpy as np
+>>> offsets, embeddings = np.array([0, 3, 6]), np.tile(np.eye(3), (2, 1))
+>>> choices, rewards = Choices(offsets, embeddings, uniform(offsets)), embeddings[:, 0]
+>>> path = train(choices, rewards, RLOO(k=4), Training(steps=200, learning_rate=0.05, beta=0.2), seeds=range(5))
+>>> log_pi = path[-1].policy.log_probabilities(choices)
+>>> values = evaluate(choices, log_pi, gold=rewards, proxy=rewards, length=np.ones(6))
+>>> values.gold.shape, bool((values.gold > 0.9).all()), path[-1].spent
+((2, 5), True, Spent(samples=1600, rewards=1600))
 """
 
 from rmsuite.policies.choices import Choices, Scale, of_generators, uniform

@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from rmsuite.policies.choices import Choices
+from rmsuite.policies.contract import reward_columns
 from rmsuite.policies.moments import best_of
 from rmsuite.policies.settings import number, whole
 
@@ -17,7 +18,10 @@ class ClosedForm(Protocol):
     """A policy that follows from reference and rewards; a frozen dataclass whose fields are its hyperparameters."""
 
     def log_probabilities(self, choices: Choices, rewards: np.ndarray) -> np.ndarray:
-        """Return log pi in nats, -inf for none, of the shape of ``rewards``, ``(n_responses, n_seeds)``."""
+        """Return log pi in nats, -inf for none, ``(n_responses, n_seeds)``.
+
+        ``rewards`` is of that shape, or ``(n_responses,)`` for one seed; not finite ones are a ``ContractError``.
+        """
         ...
 
 
@@ -42,6 +46,7 @@ class BestOf:
 
     def log_probabilities(self, choices: Choices, rewards: np.ndarray) -> np.ndarray:
         """Return the distribution of the one that is taken."""
+        rewards = _columns(choices, rewards)
         reference = np.broadcast_to(choices.reference[:, None], rewards.shape)
         with np.errstate(divide="ignore"):
             return np.log(best_of(choices.prompts, reference, rewards, self.n))
@@ -68,7 +73,7 @@ class Optimum:
     def log_probabilities(self, choices: Choices, rewards: np.ndarray) -> np.ndarray:
         """Return the optimum."""
         prompts, log_reference = choices.prompts, choices.log_reference[:, None]
-        given = np.where(log_reference > -np.inf, rewards, -np.inf)
+        given = np.where(log_reference > -np.inf, _columns(choices, rewards), -np.inf)
         short = prompts.spread(prompts.largest(given)) - given  # of the best, at least 0
         if self.beta:
             with np.errstate(over="ignore"):
@@ -76,3 +81,8 @@ class Optimum:
         else:
             lost = np.where(short > 0, np.inf, 0)
         return prompts.log_softmax(log_reference - lost)
+
+
+def _columns(choices: Choices, rewards: np.ndarray) -> np.ndarray:
+    n_seeds = rewards.shape[1] if rewards.ndim == 2 else 1
+    return reward_columns(rewards, choices.n_responses, n_seeds, who="the optimised model")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rmsuite.errors import ContractError
 from rmsuite.policies.choices import Choices
 from rmsuite.policies.contract import reward_columns
 from rmsuite.policies.segments import ranked
@@ -55,9 +56,9 @@ def evaluate(
     Raises
     ------
     ContractError
-        If a reward or a length is not finite, or a shape does not fit.
+        If a reward or a length is not finite, a shape does not fit, or the probabilities of a prompt do not sum to 1.
     """
-    prompts, pi = choices.prompts, np.exp(log_probabilities)
+    prompts, pi = choices.prompts, _probabilities(choices, log_probabilities)
     n, n_seeds = pi.shape
     columns = reward_columns(proxy, n, n_seeds, who="the optimised model")
     gold, length = (reward_columns(given, n, 1, who=who) for given, who in ((gold, "gold"), (length, "length")))
@@ -65,6 +66,24 @@ def evaluate(
     kl, entropy = information(choices, log_probabilities)
     gold, proxy, wins, length = (prompts.total(pi * given) for given in (gold, columns, wins, length))
     return Values(gold=gold, proxy=proxy, win_rate=wins, kl=kl, entropy=entropy, length=length)
+
+
+def _probabilities(choices: Choices, log_probabilities: np.ndarray) -> np.ndarray:
+    who, do = "log probabilities of a policy", "give what `log_probabilities` returns for these choices"
+    if log_probabilities.ndim != 2 or len(log_probabilities) != choices.n_responses:
+        expected, got = f"shape ({choices.n_responses}, n_seeds)", f"shape {log_probabilities.shape}"
+        raise ContractError(who=who, expected=expected, got=got, do=do)
+    with np.errstate(over="ignore"):
+        pi = np.exp(log_probabilities)
+    sums = choices.prompts.total(pi)
+    bad = np.argwhere(~(np.abs(sums - 1) < 1e-6))
+    if len(bad):
+        expected, got = (
+            "probabilities that sum to 1",
+            f"{sums[tuple(bad[0])]} for prompt {bad[0][0]} of seed {bad[0][1]}",
+        )
+        raise ContractError(who=who, expected=expected, got=got, do=do)
+    return pi
 
 
 def quantile(choices: Choices, gold: np.ndarray) -> np.ndarray:
