@@ -8,7 +8,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -41,6 +41,14 @@ ASKED: dict[Callable[..., Outcome], tuple[str, int]] = {
     worker.probability: ("probability", 2),
 }
 Call = Callable[..., Outcome]  # carries out a step, given with what it is handed, somewhere
+
+
+class Stop(Protocol):
+    """Says when a cell is to end."""
+
+    def is_set(self) -> bool:
+        """Whether it is."""
+        ...
 
 
 class Labelled(Protocol):
@@ -89,8 +97,8 @@ class Conditions:
     ----------
     forbidden : tuple of Path
         Folders that workers may not open files in.
-    loaders : tuple of callable
-        Make plugin files importable in a worker.
+    files : mapping
+        Plugin files, by the names of their modules.
     modules : tuple of str
         What the methods import that takes long: it is imported once, for all workers.
     timeout : float or None
@@ -100,7 +108,7 @@ class Conditions:
     """
 
     forbidden: tuple[Path, ...] = ()
-    loaders: tuple[Callable[[], object], ...] = ()
+    files: Mapping[str, Path] = field(default_factory=dict)
     modules: tuple[str, ...] = ()
     timeout: float | None = None
     memory: int | None = None
@@ -125,7 +133,7 @@ class Workers:
         """End all workers."""
         self._server.close()
 
-    def outcome(self, job: Job, stop: threading.Event) -> Outcome:
+    def outcome(self, job: Job, stop: Stop) -> Outcome:
         """Run one job; if the server ends meanwhile, whosever fault that is, once more with a server of its own."""
         server = self._server
         with contextlib.suppress(GoneError):
@@ -148,11 +156,12 @@ class Workers:
                 gone.close()
                 self._server = self._started()
 
-    def _attempt(self, server: Server, job: Job, stop: threading.Event) -> Outcome:
+    def _attempt(self, server: Server, job: Job, stop: Stop) -> Outcome:
         """Run one job in a process of its own: what a method leaves behind in its process meets no other cell."""
         cell, given = _Cell(server.worker(), stop, self._conditions.timeout), self._conditions
-        path = tuple(map(os.path.abspath, sys.path))
-        setup = os.getpid(), path, tuple(map(str, given.forbidden)), given.loaders, given.memory
+        folders = (str(file.parent) for file in given.files.values())
+        path = tuple(dict.fromkeys(str(Path(place).absolute()) for place in (*sys.path, *folders)))
+        setup = os.getpid(), path, tuple(map(str, given.forbidden)), given.files, given.memory
         try:
             prepared = cell.call(worker.prepare, *setup)
             outcome = prepared if prepared.phase else in_steps(cell.call, job)
@@ -166,7 +175,7 @@ class _Cell:
     """A cell's worker, and until when it is waited for."""
 
     worker: Worker
-    stop: threading.Event
+    stop: Stop
     timeout: float | None
     begun: float = field(default_factory=time.monotonic)
 

@@ -23,9 +23,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from tempfile import mkdtemp
 from types import FrameType
 
+from rmsuite import temporary
 from rmsuite.removing import remove
 
 READY, ASKED = b"r", b"w"
@@ -54,13 +54,14 @@ def main(control: int, modules: Sequence[str]) -> None:
 
 
 def _serve(run: socket.socket) -> None:
-    base = Path(mkdtemp(prefix=FOLDERS))
+    temporary.clear()
+    base = temporary.folder(FOLDERS)
     try:
-        run.send(READY + str(base).encode())
-        _Forking(run, base).serve()
+        run.send(READY + str(base.path).encode())
+        _Forking(run, base.path).serve()
     finally:
         _end_all_children()  # none may write there any more
-        remove(base)
+        base.remove()
 
 
 def _import(modules: Sequence[str]) -> None:

@@ -26,7 +26,8 @@ from rmsuite.annotators import ANNOTATORS, Annotator
 from rmsuite.catalogue import FILE_PREFIX, PREFIX, Catalogue, Plugin, code_of
 from rmsuite.embedders import Embedder
 from rmsuite.errors import PluginError
-from rmsuite.method import Configured, Method
+from rmsuite.method import Configured, Method, parse
+from rmsuite.offered import offered
 
 __all__ = ["Catalogue", "Plugin", "at_hand", "load", "load_file"]
 
@@ -88,8 +89,8 @@ def _task_folder(folder: Path) -> Plugin:
 def at_hand(text: str) -> Configured:
     """Return the method that ``name[key=value]`` names, for a method that is built over another one.
 
-    It is looked for in the installed plugins and in the plugin files that this process has loaded, which in a worker
-    are those of the command; a plugin that is an object has a name in its own process only, and is not found.
+    It is looked for in the installed plugins and in the plugin files that this process has loaded, then in those that
+    are offered to a worker; a plugin that is an object has a name in its own process only, and is not found.
 
     Raises
     ------
@@ -100,13 +101,14 @@ def at_hand(text: str) -> Configured:
     """
     modules = [module for name, module in sorted(sys.modules.items()) if name.startswith(FILE_PREFIX)]
     files = [Path(module.__file__) for module in modules if module.__file__]
-    return load(files, strict=False).configured(text)[1]
+    found = load(files, strict=False)
+    if parse(text)[0] not in found.owners:  # a file that nothing asks for is not run
+        found = load([*files, *offered()], strict=False)
+    return found.configured(text)[1]
 
 
-def load_file(path: Path, name: str = "") -> ModuleType:
+def load_file(path: Path) -> ModuleType:
     """Import a plugin file under a name of its own; its folder comes last on ``sys.path``, for its neighbours.
-
-    ``name`` is the module's name where the file was loaded first: pickled objects have it, and the path may differ.
 
     Raises
     ------
@@ -120,7 +122,7 @@ def load_file(path: Path, name: str = "") -> ModuleType:
         if loaded.__file__ == str(path):
             return loaded
     stem = re.sub(r"\W", "_", path.stem)
-    name = name or f"{FILE_PREFIX}{stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    name = f"{FILE_PREFIX}{stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise PluginError(who=f"plugin {path}", expected="a file ending in .py", got=path.name, do="rename it")

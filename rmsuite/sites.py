@@ -13,13 +13,12 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from socket import gethostname
-from tempfile import TemporaryDirectory
 from typing import Any
 from weakref import WeakValueDictionary, finalize
 
 import numpy as np
 
-from rmsuite import handover, parcels, reuse
+from rmsuite import handover, parcels, reuse, temporary
 from rmsuite.cells import STOPPED, Conditions, Workers
 from rmsuite.parcels import AbsentError
 from rmsuite.pools import embeddings_by_hash
@@ -31,15 +30,11 @@ IDLE = 600  # seconds after which a run that did not say its end is taken for de
 
 @dataclass(frozen=True)
 class PluginFile:
-    """A plugin file with the files beside it that it imports, and how it is loaded.
-
-    ``sources`` are by path within the plugin's folder; ``load`` is called with the file's path and the module's name.
-    """
+    """A plugin file's name and that of its module, and its source with those beside it, by path within its folder."""
 
     file: str
     module: str
     sources: Mapping[str, bytes]
-    load: Callable[[Path, str], object]
 
 
 @dataclass(frozen=True)
@@ -49,7 +44,7 @@ class Order:
     Attributes
     ----------
     conditions : Conditions
-        But for the loaders, which are made there of ``files``; the folders with gold there are forbidden too.
+        But for the plugin files, which are written there from ``files``; the folders with gold there are forbidden too.
     files : tuple of PluginFile
     expected : mapping
         What numbers rest on: another value of it on a Dask worker is refused.
@@ -84,6 +79,29 @@ class Unlike:
     host: str = field(default_factory=gethostname)
 
 
+@dataclass(frozen=True)
+class _Stop:
+    """Whether a cell is to end: its run says so, or was killed, so that the cluster no longer asks for the cell."""
+
+    run: threading.Event
+    is_asked: Callable[[], bool]
+
+    def is_set(self) -> bool:
+        return self.run.is_set() or not self.is_asked()
+
+
+def _question() -> Callable[[], bool]:
+    """Return what tells whether the cluster still asks for the cell that this thread runs."""
+    from distributed import get_worker
+
+    try:
+        worker: Any = get_worker()
+    except ValueError:  # called by hand, outside a cluster
+        return lambda: True
+    tasks, key = worker.state.tasks, worker.get_current_task()
+    return lambda: key in tasks and tasks[key].state != "cancelled"
+
+
 class _Site:
     """What a Dask worker keeps of a run: its plugin files, the process that forks its cells, and whether it goes on."""
 
@@ -92,15 +110,15 @@ class _Site:
         self.unlike = reuse.differences(order.expected, order.look(order.expected))
         self.roots = order.roots()
         handover.clear()
-        self._home = TemporaryDirectory(prefix="rmsuite-plugins-")
-        loaders = tuple(_loader(Path(self._home.name, str(i)), one) for i, one in enumerate(order.files))
+        self._home = temporary.folder("rmsuite-plugins-")
+        files = {one.module: _written(self._home.path / str(i), one) for i, one in enumerate(order.files)}
         forbidden = (*order.conditions.forbidden, *(root / "pools" for root in self.roots))
         self._handing, self._rows = threading.Lock(), handover.folder(self)
         self._large, self._recent = WeakValueDictionary[str, np.memmap](), deque[np.memmap](maxlen=KEPT)
-        self._workers = Workers(replace(order.conditions, loaders=loaders, forbidden=forbidden))
+        self._workers = Workers(replace(order.conditions, files=files, forbidden=forbidden))
 
-    def outcome(self, job: parcels.Parcel) -> Outcome:
-        return self._workers.outcome(job, self.stop)
+    def outcome(self, job: parcels.Parcel, stop: _Stop) -> Outcome:
+        return self._workers.outcome(job, stop)
 
     def hand(self, matrix: Any, rows: np.ndarray, name: str) -> np.ndarray:
         """Return rows as a method gets them; a large file of them is written once for cells that follow one another.
@@ -119,15 +137,15 @@ class _Site:
 
     def close(self) -> None:
         self._workers.close()
-        self._home.cleanup()
+        self._home.remove()
 
 
-def _loader(home: Path, one: PluginFile) -> Callable[[], object]:
+def _written(home: Path, one: PluginFile) -> Path:
     for name, source in one.sources.items():
         path = home / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(source)
-    return partial(one.load, home / one.file, one.module)
+    return home / one.file
 
 
 _sites: dict[str, _Site] = {}
@@ -137,18 +155,18 @@ _lock = threading.Lock()
 
 def run_cell(order: Order, parcel: bytes, sent: Mapping[str, np.ndarray]) -> Outcome | Absent | Unlike:
     """Run a cell, or say why that cannot be done here."""
-    site = _enter(order)
+    site, is_asked = _enter(order), _question()
     if site is None:
         return Outcome(phase="worker", error=STOPPED)
     try:
         if site.unlike:
             return Unlike(site.unlike)
         job = parcels.opened(parcel, partial(_matrix, site.roots, sent), site.hand)
-        return site.outcome(job)
+        return site.outcome(job, _Stop(site.stop, is_asked))
     except AbsentError as error:
         return Absent(str(error))
     finally:
-        _leave(order.name, site)
+        _leave(order.name, site, is_asked())
 
 
 def _enter(order: Order) -> _Site | None:
@@ -166,10 +184,12 @@ def _enter(order: Order) -> _Site | None:
         return site
 
 
-def _leave(name: str, site: _Site) -> None:
+def _leave(name: str, site: _Site, is_asked: bool) -> None:
     with _lock:
         site.n_running -= 1
         site.last = time.monotonic()
+        if not (is_asked or site.n_running):
+            site.stop.set()  # the run was killed; if it lives, its next cell makes another site
     _close_if_over(name)
 
 

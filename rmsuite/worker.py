@@ -14,9 +14,10 @@ import resource
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -26,6 +27,7 @@ from rmsuite.arrays import as_probability, as_rewards, as_uncertainty, frozen
 from rmsuite.data import PreferencePairs
 from rmsuite.errors import NotApplicable, describe
 from rmsuite.method import Configured, RewardModel, states_probability, states_uncertainty
+from rmsuite.offered import offer
 
 Phase = Literal["make", "fit", "reward", "uncertainty", "probability", "worker"]
 KEPT_ERROR = 4_000  # characters
@@ -125,17 +127,17 @@ def _flush() -> None:
 
 def broken(error: BaseException) -> Outcome:
     """Return the outcome of a step that could not be carried out."""
-    return Outcome(phase="worker", error=describe(error), traceback="".join(traceback.format_exception(error)))
+    return Outcome(phase="worker", error=describe(error) + _advice(error), traceback=_told(error))
 
 
 def prepare(
     parent: int,
     path: tuple[str, ...],
     forbidden: tuple[str, ...],
-    loaders: tuple[Callable[[], object], ...],
+    files: Mapping[str, Path],
     memory: int | None,
 ) -> Outcome:
-    """Set up a fresh process: refuse the files that hold gold, then load plugin files.
+    """Set up a fresh process: refuse the files that hold gold, and offer plugin files.
 
     Parameters
     ----------
@@ -145,8 +147,8 @@ def prepare(
         Where modules are looked for, as there.
     forbidden : tuple of str
         Folders in which no file may be touched.
-    loaders : tuple of callable
-        Make plugin files importable here.
+    files : mapping
+        Plugin files by the names of their modules: what a method does not ask for, its cell does not run.
     memory : int or None
         At most so many bytes of the process's own, mapped files apart: what asks for more gets a ``MemoryError``.
     """
@@ -154,8 +156,7 @@ def prepare(
     if memory is not None:
         resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
     guard(parent, forbidden)
-    for load in loaders:
-        load()
+    offer(files)
     return Outcome()
 
 
@@ -255,13 +256,19 @@ def failure(broken: BrokenError) -> Outcome:
     return Outcome(
         phase=broken.phase,
         error=describe(error) + _advice(error),
-        traceback="".join(traceback.format_exception(error)),
+        traceback=_told(error),
         skipped=isinstance(error, NotApplicable),
         seconds=broken.seconds,
     )
 
 
+def _told(error: BaseException) -> str:
+    return "".join(traceback.format_exception(error))
+
+
 def _advice(error: BaseException) -> str:
-    """Return what a method's author may not know of the folder that it runs in."""
+    """Return what a method's author may not know of where it runs."""
+    if isinstance(error, MemoryError) and (most := resource.getrlimit(resource.RLIMIT_DATA)[0]) >= 0:
+        return f" (--memory leaves it {most / 2**20:g} MiB)"
     missed = error.filename if isinstance(error, FileNotFoundError) else None
     return ABOUT_FOLDERS if isinstance(missed, str) and not missed.startswith(os.sep) else ""

@@ -7,7 +7,6 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +109,7 @@ class Bundle:
 
     @property
     def executor(self) -> Local:
-        return Local(2, Conditions((self.root, self.home), (partial(plugins.load_file, self.plugin),)))
+        return Local(2, Conditions((self.root, self.home), {plugins.load_file(self.plugin).__name__: self.plugin}))
 
     def path(self, task: str = "toy-gold@1", method: str = "noisy", repetition: int = 0) -> Path:
         return self.home / task / method / f"{repetition}.json"

@@ -6,7 +6,6 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +43,7 @@ def entrants(plugin: Path, texts: Iterable[str]) -> list[Entrant]:
 
 def executor(plugin: Path, forbidden: Iterable[Path], n_jobs: int = 1, **limits: Any) -> Local:
     """Return local workers that know the plugin file; ``limits`` are of ``Conditions``."""
-    return Local(n_jobs, Conditions(tuple(forbidden), (partial(plugins.load_file, plugin),), **limits))
+    return Local(n_jobs, Conditions(tuple(forbidden), {plugins.load_file(plugin).__name__: plugin}, **limits))
 
 
 def run(

@@ -208,6 +208,18 @@ def test_a_run_that_is_stopped_ends_its_cells_there(dask, root, tmp_path):
     wait_for(lambda: not alive(int(note.read_text())))
 
 
+def test_the_cells_of_a_killed_run_end_there(dask, tmp_path):
+    """Nobody is left to say so; and what they keep goes."""
+    root, note = write_root(tmp_path / "toy-tasks"), tmp_path / "pid"
+    (root / "suites" / "default.toml").unlink()  # the installed suite has that name
+    given = ["--tasks", root, "--plugin", MISBEHAVING, "-t", "toy-gold", "-r", "1", "-m", f"sleeping[file={note}]"]
+    command = [sys.executable, "-m", "rmsuite", "run", *given, "--executor", "dask", "--address", dask.address]
+    with subprocess.Popen(list(map(str, command)), cwd=tmp_path, stdout=subprocess.DEVNULL) as process:
+        text_within(note)
+        process.kill()
+    wait_for(lambda: not alive(int(note.read_text())))
+
+
 def test_a_worker_with_other_packages_or_code_is_refused(dask, root, tmp_path):
     """Its numbers would stand under the name of these."""
     catalogue, entrants = entered(["honest"])

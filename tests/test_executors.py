@@ -13,13 +13,16 @@ import textwrap
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
-from running import alive, run, same_arrays, text_within
+from running import MISBEHAVING, alive, loaded, run, same_arrays, text_within
 
-from rmsuite import results
-from rmsuite.cells import ONE_THREAD
+from rmsuite import harness, plugins, results
+from rmsuite.cells import ONE_THREAD, Conditions
+from rmsuite.executors import Local
 from rmsuite.forking import KEPT_OUTPUT
 from rmsuite.forks import Server
+from rmsuite.harness import Entrant
 
 HERE = Path(__file__).parent
 
@@ -231,5 +234,47 @@ def test_a_method_gets_no_more_memory_than_it_may_have_and_costs_no_other(toy_ro
     hungry = cells["toy-gold@1", "hungry", 0]
     assert (hungry.status, hungry.phase) == ("failed", "fit")
     assert "Unable to allocate" in hungry.error
+    assert hungry.error.endswith("(--memory leaves it 1024 MiB)")
     assert cells["toy-gold@1", "honest", 0].status == "ok"
     assert run(toy_root, tmp_path / "more", ["hungry"], memory=2**33)["toy-gold@1", "hungry", 0].status == "ok"
+
+
+PATCHING = """
+import numpy as np
+import rmsuite
+
+np.tanh = np.sin
+if {reads}:
+    with open("read beside me") as file:
+        file.read()
+
+class Patching:
+    def fit(self, pairs, *, rng):
+        return self
+    def reward(self, embeddings):
+        return embeddings[:, 0]
+
+@rmsuite.hookimpl
+def rmsuite_methods():
+    return [rmsuite.Method(name="patching", make=Patching)]
+"""
+
+
+@pytest.mark.parametrize("reads", [False, True])
+def test_a_plugin_file_is_run_in_the_cells_of_its_own_methods_only(toy_root, tmp_path, monkeypatch, reads):
+    """What an import does to numpy, or where it fails in a worker, concerns nobody else."""
+    alone = run(toy_root, tmp_path / "alone", ["scaled"])["toy-gold@1", "scaled", 0]
+    monkeypatch.chdir(tmp_path)
+    Path("read beside me").write_text("")
+    Path("patching.py").write_text(PATCHING.format(reads=reads))
+    monkeypatch.setattr(np, "tanh", np.tanh)  # what the run's own process is left with
+    catalogue = plugins.load([MISBEHAVING, Path("patching.py")], installed=False)
+    entrants = [Entrant(catalogue.configured(name)[1], "a test") for name in ("scaled", "patching")]
+    files = {plugins.load_file(path).__name__: path for path in catalogue.files}
+    records = harness.run(
+        loaded(toy_root, "toy-gold"), entrants, 1, 0, Local(1, Conditions(files=files)), tmp_path / "home"
+    )
+    cells = {record.method: record for record in records}
+    # Its rewards: metrics are made in the run's own process, which imports all plugin files.
+    assert cells["scaled"].arrays["rewards"].tobytes() == alone.arrays["rewards"].tobytes()
+    assert cells["patching"].status == ("failed" if reads else "ok")

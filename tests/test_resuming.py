@@ -66,7 +66,7 @@ def rmsuite_methods():
 N_CONTROLS = 5
 ONE = ("-t", "toy-gold", "-r", "1", "-j", "1")
 THREE = ("-t", "toy-gold", "-r", "3", "-j", "1")
-WAYS_ON = ("Go on with:", "Run the failed cells again with:", "Go on (without")
+WAYS_ON = ("Go on with:", "Once what failed is mended, go on", "Run the failed cells again with:", "Go on (without")
 
 
 @pytest.fixture

@@ -61,6 +61,8 @@ LAYERS = (
         "removing",
         "parcels",
         "sites",
+        "offered",
+        "temporary",
         "closure",
         "reuse",
         "tracebacks",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from argparse import Namespace
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from tabulate import tabulate
@@ -19,7 +21,8 @@ from rmsuite.bundles.score import Rescored, score
 from rmsuite.bundles.verify import Verification, verify
 from rmsuite.commands import shared
 from rmsuite.commands.executing import local
-from rmsuite.errors import ResultsError
+from rmsuite.errors import ResultsError, RmsuiteError
+from rmsuite.method import Configured
 from rmsuite.plugins import Catalogue
 from rmsuite.reports.comparison import prompts
 from rmsuite.reports.records import RERUN, SELF, UNVERIFIED
@@ -31,7 +34,7 @@ def show_verification(options: Namespace) -> int:
     book = shared.book(catalogue)
     found = verify(options.home, book, rounding=options.rounding, progress=_bar)
     if options.rerun is not None:
-        workers = local(catalogue, book, options.home, options.jobs)
+        workers = local(catalogue, book, options.home, options.jobs, _methods(options.home, catalogue))
         sample = None if options.rerun == "all" else options.rerun
         found = rerun(options.home, found, book, catalogue, sample, options.seed, workers, progress=_bar)
         print(f"Run again: {len(found.rerun)} of the verified cells of methods, chosen with seed {options.seed}.")
@@ -43,6 +46,13 @@ def show_verification(options: Namespace) -> int:
     if not options.no_record:
         levels.note(options.home, found.cells, found.seals)
     return 1 if found.findings else 0
+
+
+def _methods(home: Path, catalogue: Catalogue) -> Iterator[Configured]:
+    """Yield the methods of a folder's cells that are at hand, without the parameters that their folders' names hide."""
+    for name in sorted({path.parent.name.partition("_")[0] for path in results.found(home)}):
+        with contextlib.suppress(RmsuiteError):
+            yield catalogue.configured(name)[1]
 
 
 def _bar(items: Iterable[Any], total: int) -> Iterable[Any]:

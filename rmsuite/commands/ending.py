@@ -118,7 +118,7 @@ def conclude(options: Namespace, ran: Ran) -> int:
     there = f"{len(ran.records)} of {ran.n_cells} cells are finished, {len(ran.failed)} of them failed"
     if ran.stopped:
         _say(f"stopped by {ran.stopped}: {there}; the others are missing")
-        _say_how_to_go_on(options)
+        _say_how_to_go_on(options, "Once what failed is mended, go on")
     else:
         if ran.n_missing:
             _say(f"--only {options.only} left {ran.n_missing} cells out, which are not in the table: {there}")
@@ -144,10 +144,10 @@ def _say(text: str) -> None:
     print(f"rmsuite: {text}", file=sys.stderr)
 
 
-def _say_how_to_go_on(options: Namespace) -> None:
+def _say_how_to_go_on(options: Namespace, words: str = "Go on") -> None:
     gone = resume.left_out(options.arguments)
     how = f" (without {gone}: finished cells stay)" if gone else ""
-    print(f"Go on{how} with:\n  {resume.command(options.arguments)}", file=sys.stderr)
+    print(f"{words}{how} with:\n  {resume.command(options.arguments)}", file=sys.stderr)
 
 
 def _report_failures(home: Path, failed: Sequence[CellRecord]) -> None:

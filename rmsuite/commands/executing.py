@@ -7,7 +7,6 @@ import pdb
 import sys
 from argparse import Namespace
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 from rmsuite import plugins, results, reuse
@@ -20,6 +19,7 @@ from rmsuite.commands import shared
 from rmsuite.errors import ClusterError, describe
 from rmsuite.executors import InProcess, Local
 from rmsuite.harness import Entrant, Executor
+from rmsuite.method import Configured
 from rmsuite.plugins import Catalogue
 from rmsuite.sites import Order, PluginFile
 from rmsuite.tasks import Task
@@ -27,12 +27,19 @@ from rmsuite.tasks import Task
 CODE = "code of "  # and the name of a module
 
 
-def local(catalogue: Catalogue, book: TaskBook, home: Path, jobs: int | None, tasks: Iterable[Task] = ()) -> Local:
-    """Return local workers that know the catalogue's plugin files, and may not open pools and results.
+def local(
+    catalogue: Catalogue,
+    book: TaskBook,
+    home: Path,
+    jobs: int | None,
+    chosen: Iterable[Configured],
+    tasks: Iterable[Task] = (),
+) -> Local:
+    """Return local workers for methods, which know the catalogue's plugin files, and may not open pools and results.
 
     ``tasks`` are those to be run, for the variants among them are not in the book.
     """
-    return Local(jobs or n_cores(), _conditions(catalogue, book, home, tasks))
+    return Local(jobs or n_cores(), _conditions(catalogue, book, home, tasks, chosen))
 
 
 def asked(
@@ -42,7 +49,8 @@ def asked(
     if options.in_process or options.pdb:
         return InProcess(_post_mortem if options.pdb else None)
     memory = options.memory and int(options.memory * 2**20)
-    conditions = _conditions(catalogue, book, options.output, tasks, options.timeout, memory)
+    methods = [entrant.configured for entrant in chosen]
+    conditions = _conditions(catalogue, book, options.output, tasks, methods, options.timeout, memory)
     if (options.executor == "dask") != bool(options.address):
         expected, do = "both or neither", "say --executor dask --address tcp://HOST:8786"
         raise ClusterError(who="--executor dask and --address", expected=expected, got="one of them", do=do)
@@ -66,11 +74,18 @@ def _conditions(
     book: TaskBook,
     home: Path,
     tasks: Iterable[Task],
+    chosen: Iterable[Configured],
     timeout: float | None = None,
     memory: int | None = None,
 ) -> Conditions:
-    loaders = tuple(partial(plugins.load_file, path) for path in catalogue.files)
-    return Conditions(_forbidden(catalogue, book, home, tasks), loaders, catalogue.modules, timeout, memory)
+    files = {plugins.load_file(path).__name__: path for path in catalogue.files}
+    modules = tuple(name for name in modules_of(catalogue, chosen) if name not in files)
+    return Conditions(_forbidden(catalogue, book, home, tasks), files, modules, timeout, memory)
+
+
+def modules_of(catalogue: Catalogue, chosen: Iterable[Configured]) -> list[str]:
+    """Return the top-level modules of methods, and of those that their parameters name."""
+    return sorted({module.__name__ for one in chosen for module in catalogue.modules_of(one)})
 
 
 def _forbidden(catalogue: Catalogue, book: TaskBook, output: Path, tasks: Iterable[Task]) -> tuple[Path, ...]:
@@ -84,7 +99,7 @@ def _forbidden(catalogue: Catalogue, book: TaskBook, output: Path, tasks: Iterab
 def order(catalogue: Catalogue, chosen: Iterable[Entrant], conditions: Conditions) -> Order:
     """Return what the workers of a cluster have to know: the plugin files, and what must be there as it is here."""
     names = {reuse.PACKAGE + name for entrant in chosen for name in entrant.packages}
-    modules = {module.__name__ for entrant in chosen for module in catalogue.modules_of(entrant.configured)}
+    modules = modules_of(catalogue, [entrant.configured for entrant in chosen])
     code = {CODE + name for name in modules if not name.startswith(FILE_PREFIX)}
     files = tuple(map(_shipped, catalogue.files))
     return Order(conditions, files, look([*reuse.core(), *sorted(names | code)]), look, task_roots)
@@ -95,7 +110,7 @@ def _shipped(path: Path) -> PluginFile:
     module = plugins.load_file(path)
     found = {name: path.parent / name for name in closure(module).sources}
     sources = {name: file.read_bytes() for name, file in found.items() if file.is_file()}
-    return PluginFile(path.name, module.__name__, sources, plugins.load_file)
+    return PluginFile(path.name, module.__name__, sources)
 
 
 def look(names: Iterable[str]) -> Mapping[str, str]:

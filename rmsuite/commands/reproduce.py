@@ -73,7 +73,7 @@ def _reproduced(table: PublishedTable, catalogue: Catalogue, book: TaskBook, job
     with TemporaryDirectory() as folder:
         home = Path(folder)
         found = entrants(catalogue, _methods(table))
-        workers = local(catalogue, book, home, jobs, [task.card])
+        workers = local(catalogue, book, home, jobs, [entrant.configured for entrant in found], [task.card])
         records = harness.run([task], found, max(table.repetitions) + 1, table.seed, workers, home)
         kept = [record for record in records if record.repetition in table.repetitions]
         again = report(kept, metrics=list(table.rows[0].cells))

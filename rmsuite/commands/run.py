@@ -46,7 +46,7 @@ def _print(catalogue: Catalogue, options: Namespace, chosen: Sequence[harness.En
 
 def _try_out(catalogue: Catalogue, options: Namespace, chosen: Sequence[harness.Entrant]) -> int:
     """Run methods where nothing keeps them from gold rewards and from each other: no result of that is kept."""
-    _refuse_only(options)
+    _refuse_what_has_no_effect(options)
     with TemporaryDirectory() as folder:
         options = Namespace(**{**vars(options), "output": Path(folder)})
         ran = run_cells(catalogue, options, chosen)
@@ -54,12 +54,13 @@ def _try_out(catalogue: Catalogue, options: Namespace, chosen: Sequence[harness.
     return ending.conclude_try_out(ran)
 
 
-def _refuse_only(options: Namespace) -> None:
-    """Refuse what asks for some of the cells that are there: a run that keeps nothing reads no folder either."""
-    if options.only:
-        who, expected = f"--only {options.only}", "a run that keeps results"
-        got, do = "--pdb" if options.pdb else "--in-process", "name the methods with --method, the tasks with --task"
-        raise RmsuiteError(who=who, expected=expected, got=got, do=do)
+def _refuse_what_has_no_effect(options: Namespace) -> None:
+    """Refuse what is of worker processes, or of cells that are there: there are none."""
+    got = "--pdb" if options.pdb else "--in-process"
+    for name in ("only", "timeout", "memory", "address"):
+        if getattr(options, name) is not None:
+            expected, do = "a run in worker processes that keeps results", f"leave out {got} or --{name}"
+            raise RmsuiteError(who=f"--{name}", expected=expected, got=got, do=do)
 
 
 def run_cells(catalogue: Catalogue, options: Namespace, chosen: Sequence[harness.Entrant]) -> ending.Ran:

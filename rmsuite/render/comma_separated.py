@@ -7,7 +7,7 @@ import io
 import math
 from collections.abc import Iterator
 
-from rmsuite.render.cells import finite, reason
+from rmsuite.render.cells import finite, plain, reason
 from rmsuite.reports.records import Aggregated, Overall, Report, Row, Table
 from rmsuite.statistics import Difference, Estimate
 
@@ -76,7 +76,7 @@ def _row(task: str, row: Row, names: list[str]) -> dict[str, object]:
         "stored": row.stored,
         "verification": row.verification,
         "mark": row.mark,
-        "note": reason(row, names),
+        "note": plain(reason(row, names)),
     }
 
 
@@ -123,7 +123,7 @@ def _overall_line(overall: Overall, row: Aggregated, rule: str) -> dict[str, obj
         "kind": row.kind,
         "metric": rule,
         **_numbers(row.estimates.get(rule)),
-        "note": reason(row, list(overall.rules)),
+        "note": plain(reason(row, list(overall.rules))),
         "signature": overall.signature,
     }
 
