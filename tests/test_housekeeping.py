@@ -88,7 +88,7 @@ def test_a_dry_run_says_what_a_run_then_computes_and_touches_nothing(toys):
     ]
     assert files(Path("out")) == before
     again = toys(*RUN, "--no-cache", "--dry-run")
-    assert "honest: 2 cells, about 0.0 s of one core (after 2 of them by results that are there)" in again.out
+    assert "honest: 2 cells, about 0.0 s of one core (by the seconds of earlier results of 2 of them)" in again.out
 
 
 def test_what_is_said_of_the_machine_is_so(toys):
@@ -97,7 +97,7 @@ def test_what_is_said_of_the_machine_is_so(toys):
     assert said["packages"]["numpy"] == np.__version__
     assert said["blas"]
     noted = json.loads(Path("out/environment.json").read_text())
-    assert noted.pop("cells") == "here"
+    assert noted.pop("cells") == "here, each on one thread"
     assert said == noted | {"plugins": said["plugins"]}
 
 

@@ -119,7 +119,7 @@ def _expected(home: Path, cells: Sequence[reuse.Wanted]) -> str:
     if not known:
         return ""
     whole = sum(known) / len(known) * len(cells)
-    return f", about {whole:.1f} s of one core (after {len(known)} of them by results that are there)"
+    return f", about {whole:.1f} s of one core (by the seconds of earlier results of {len(known)} of them)"
 
 
 @contextlib.contextmanager
@@ -139,7 +139,8 @@ def _environment(catalogue: Catalogue, chosen: Sequence[harness.Entrant]) -> dic
 
 
 def _where(options: Namespace) -> str:
-    return f"on {options.address}" if options.address else "here"
+    place = f"on {options.address}" if options.address else "here"
+    return f"{place}, each on one thread"
 
 
 def planned(tasks: Sequence[Task], chosen: Sequence[harness.Entrant], repetitions: int, options: Namespace) -> Plan:
