@@ -7,6 +7,7 @@ from rmsuite.embedders import Embedder
 from rmsuite.errors import NotApplicable, RmsuiteError
 from rmsuite.hookspecs import hookimpl
 from rmsuite.method import MemberRewards, Method, PreferenceProbability, RewardModel, RewardUncertainty
+from rmsuite.optimizers import PolicyOptimizer
 from rmsuite.version import __version__
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "MemberRewards",
     "Method",
     "NotApplicable",
+    "PolicyOptimizer",
     "PreferencePairs",
     "PreferenceProbability",
     "Ratings",

@@ -12,12 +12,13 @@ from typing import Any, TypeVar
 
 import cloudpickle
 
-from rmsuite import embedders
+from rmsuite import embedders, optimizers
 from rmsuite.annotators import Annotator, AnnotatorBook, Plugged
 from rmsuite.closure import closure
 from rmsuite.embedders import BUILT_IN, ConfiguredEmbedder, Embedder
 from rmsuite.errors import clash, unknown_name
 from rmsuite.method import Configured, Method, configure, parse
+from rmsuite.optimizers import ConfiguredOptimizer, PolicyOptimizer
 from rmsuite.reuse import of_code
 
 PREFIX = "rmsuite_"
@@ -26,8 +27,9 @@ LISTS: Mapping[str, str] = {
     "method": "`rmsuite list methods`",
     "embedder": "`rmsuite list embedders`",
     "annotator": "`rmsuite list annotators`",
+    "optimizer": "`rmsuite list optimizers`",
 }
-T = TypeVar("T", Method, Embedder, Annotator)
+T = TypeVar("T", Method, Embedder, Annotator, PolicyOptimizer)
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class Plugin:
     methods: tuple[Method, ...] = ()
     embedders: tuple[Embedder, ...] = ()
     annotators: tuple[Annotator, ...] = ()
+    optimizers: tuple[PolicyOptimizer, ...] = ()
     tasks: tuple[Path, ...] = ()
     results: tuple[Path, ...] = ()
     references: tuple[Path, ...] = ()
@@ -80,6 +83,11 @@ class Catalogue:
         """For each name of a plugin's annotator, who offers it."""
         return _by_name((plugin, one) for plugin in self.plugins for one in plugin.annotators)
 
+    @property
+    def optimizer_owners(self) -> dict[str, list[tuple[Plugin, PolicyOptimizer]]]:
+        """For each name of an optimizer, who offers it."""
+        return _by_name((plugin, one) for plugin in self.plugins for one in plugin.optimizers)
+
     def owned(self, name: str) -> tuple[Plugin, Method]:
         """Return a method and its plugin.
 
@@ -99,6 +107,10 @@ class Catalogue:
     def owned_annotator(self, name: str) -> tuple[Plugin, Annotator]:
         """Return a plugin's annotator and the plugin; raises as ``owned`` does."""
         return self._the_one("annotator", name, self.annotator_owners)
+
+    def owned_optimizer(self, name: str) -> tuple[Plugin, PolicyOptimizer]:
+        """Return an optimizer and its plugin; raises as ``owned`` does."""
+        return self._the_one("optimizer", name, self.optimizer_owners)
 
     def _the_one(self, kind: str, name: str, owners: Mapping[str, list[tuple[Plugin, T]]]) -> tuple[Plugin, T]:
         if name not in owners:
@@ -127,6 +139,12 @@ class Catalogue:
         """Return the embedder that ``name[key=value]`` names, with its parameters."""
         name, parameters = parse(text)
         return embedders.configure(self.owned_embedder(name)[1], parameters)
+
+    def optimizer(self, text: str) -> tuple[Plugin, ConfiguredOptimizer]:
+        """Return the optimizer that ``name[key=value]`` names, with its hyperparameters, and its plugin."""
+        name, parameters = parse(text)
+        plugin, offered = self.owned_optimizer(name)
+        return plugin, optimizers.configure(offered, parameters)
 
     @property
     def annotators(self) -> AnnotatorBook:

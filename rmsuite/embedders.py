@@ -18,7 +18,7 @@ import numpy as np
 
 from rmsuite.endpoint import Endpoint
 from rmsuite.errors import EmbedderError, PluginError
-from rmsuite.method import NAME, chosen_parameters, parameters_of, spell
+from rmsuite.method import NAME, all_parameters, parameters_of, spell
 
 Texts = Sequence[tuple[str, str]]
 Card = dict[str, str | int | float | bool]
@@ -106,14 +106,8 @@ def configure(embedder: Embedder, parameters: Mapping[str, Any]) -> ConfiguredEm
     EmbedderError
         If one that it requires is not given.
     """
-    defaults, who = embedder.defaults(), f"embedder {embedder.name!r}"
-    changed = chosen_parameters(who, f"see `rmsuite info {embedder.name}`", defaults, parameters)
-    missing = [name for name, value in defaults.items() if value is ... and name not in changed]
-    if missing:
-        example = ",".join(f"{name}=..." for name in missing)
-        do = f"write '{embedder.name}[{example}]'"
-        raise EmbedderError(who=who, expected=f"the parameter {missing[0]}", got="none", do=do)
-    return ConfiguredEmbedder(embedder, changed)
+    chosen = all_parameters("embedder", embedder.name, embedder.defaults(), parameters, EmbedderError)
+    return ConfiguredEmbedder(embedder, chosen)
 
 
 @lru_cache(maxsize=2**18)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rmsuite.annotators import Annotator
     from rmsuite.embedders import Embedder
     from rmsuite.method import Method
+    from rmsuite.optimizers import PolicyOptimizer
 
 hookspec = pluggy.HookspecMarker("rmsuite")
 hookimpl = pluggy.HookimplMarker("rmsuite")
@@ -35,6 +36,11 @@ def rmsuite_embedders() -> Sequence[Embedder]:  # type: ignore[empty-body]
 @hookspec
 def rmsuite_annotators() -> Sequence[Annotator]:  # type: ignore[empty-body]
     """Say which annotators this plugin offers to tasks beside the built-in ones: who labels training pairs, and how."""
+
+
+@hookspec
+def rmsuite_optimizers() -> Sequence[PolicyOptimizer]:  # type: ignore[empty-body]
+    """Say which optimizers of policies this plugin offers: how rewards make a policy better, and closed forms."""
 
 
 @hookspec

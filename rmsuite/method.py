@@ -13,7 +13,7 @@ from typing import Any, Protocol, Self, TypeGuard, runtime_checkable
 import numpy as np
 
 from rmsuite.data import PreferencePairs
-from rmsuite.errors import PluginError, UnknownNameError, unknown_name
+from rmsuite.errors import PluginError, RmsuiteError, UnknownNameError, unknown_name
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 
@@ -264,6 +264,20 @@ def chosen_parameters(
     return {k: v for k, v in given.items() if not (type(defaults[k]) is type(v) and defaults[k] == v)}
 
 
+def all_parameters(
+    kind: str, name: str, defaults: Mapping[str, Any], parameters: Mapping[str, Any], error: type[RmsuiteError]
+) -> dict[str, Any]:
+    """Return the parameters that differ from their defaults, as ``chosen_parameters``; raise for a required one."""
+    changed = chosen_parameters(f"{kind} {name!r}", f"see `rmsuite info {name}`", defaults, parameters)
+    missing = [key for key, value in defaults.items() if value is ... and key not in changed]
+    if missing:
+        do = f"write '{name}[{','.join(f'{key}=...' for key in missing)}]'"
+        raise error(who=f"{kind} {name!r}", expected=f"the parameter {missing[0]}", got="none", do=do)
+    return changed
+
+
 def _like(default: Any, value: Any) -> Any:
-    # 1 for a default of 0.5 is 1.0: one setting, one label.
+    # 1 for a default of 0.5 is 1.0, and true for one of False is True: one setting, one label.
+    if type(default) is bool and value in ("true", "false"):
+        return value == "true"
     return float(value) if type(default) is float and type(value) is int else value

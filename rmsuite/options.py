@@ -9,7 +9,7 @@ from rmsuite.option_values import count, failures, positive, quantity, words
 
 DEFAULT_HOME, DEFAULT_TASKS = Path("rmsuite-results"), Path("rmsuite-tasks")
 FORMATS = ("text", "markdown", "latex", "csv", "json", "html")
-KINDS = ("methods", "tasks", "suites", "metrics", "annotators", "controls", "embedders")
+KINDS = ("methods", "tasks", "suites", "metrics", "annotators", "controls", "embedders", "optimizers")
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -254,7 +254,9 @@ def _add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def _add_info(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = _add(commands, "list", "list what there is")
     command.add_argument("kind", choices=KINDS)
-    command = _add(commands, "info", "describe a method, task, suite, metric, annotator, control or embedder")
+    command = _add(
+        commands, "info", "describe a method, task, suite, metric, annotator, control, embedder or optimizer"
+    )
     command.add_argument("name", metavar="NAME")
 
 

@@ -28,6 +28,7 @@ from rmsuite.embedders import Embedder
 from rmsuite.errors import PluginError
 from rmsuite.method import Configured, Method, parse
 from rmsuite.offered import offered
+from rmsuite.optimizers import PolicyOptimizer
 
 __all__ = ["Catalogue", "Plugin", "at_hand", "load", "load_file"]
 
@@ -36,6 +37,7 @@ RECORDS: Mapping[str, tuple[type, str]] = {
     "rmsuite_methods": (Method, "Method records"),
     "rmsuite_embedders": (Embedder, "Embedder records"),
     "rmsuite_annotators": (Annotator, "Annotator records"),
+    "rmsuite_optimizers": (PolicyOptimizer, "PolicyOptimizer records"),
 }
 
 

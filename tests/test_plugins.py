@@ -117,6 +117,10 @@ HOOKS = {
         "return [rmsuite.Annotator(name='one', make=Mean)]",
         lambda c: [a.name for a in c.plugins[0].annotators],
     ),
+    "rmsuite_optimizers": (
+        "return [rmsuite.PolicyOptimizer(name='one', make=Mean)]",
+        lambda c: [o.name for o in c.plugins[0].optimizers],
+    ),
     "rmsuite_tasks": ("return ['one']", lambda c: [str(path) for path in c.paths("rmsuite_tasks")]),
     "rmsuite_results": ("return ['one']", lambda c: [str(path) for path in c.paths("rmsuite_results")]),
     "rmsuite_references": ("return ['one']", lambda c: [str(path) for path in c.paths("rmsuite_references")]),

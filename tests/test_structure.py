@@ -42,6 +42,7 @@ LAYERS = (
         "statistics",
         "testing",
         "policies",
+        "optimizers",
     },
     {
         "pools",

@@ -1,9 +1,9 @@
-"""The baseline methods, an ordinary plugin, and their stored results."""
+"""The baseline methods and optimizers, an ordinary plugin, and the methods' stored results."""
 
 from pathlib import Path
 
 import rmsuite
-from rmsuite import Method
+from rmsuite import Method, PolicyOptimizer
 from rmsuite_baselines.active import make_active
 from rmsuite_baselines.bt_heads import BradleyTerryHeads
 from rmsuite_baselines.bt_linear import BradleyTerryLinear
@@ -17,6 +17,7 @@ from rmsuite_baselines.ensemble import ensemble
 from rmsuite_baselines.gaussian_process import GaussianProcess
 from rmsuite_baselines.laplace import LaplaceMLP
 from rmsuite_baselines.mean_difference import MeanDifference
+from rmsuite_baselines.optimizers import OPTIMIZERS
 from rmsuite_baselines.regression import Regression
 from rmsuite_baselines.warm import WeightAveraged
 
@@ -118,6 +119,12 @@ METHODS = (
 def rmsuite_methods() -> list[Method]:
     """Offer the baselines."""
     return list(METHODS)
+
+
+@rmsuite.hookimpl
+def rmsuite_optimizers() -> list[PolicyOptimizer]:
+    """Offer the optimizers of policies."""
+    return list(OPTIMIZERS)
 
 
 @rmsuite.hookimpl

@@ -15,7 +15,7 @@ import numpy as np
 from rmsuite.annotators.base import ABSTAINED, FIRST, SECOND, TIE, ConfiguredAnnotator, Judge, Offered
 from rmsuite.data import Votes
 from rmsuite.errors import ContractError, PluginError, RmsuiteError, TaskError, UnknownNameError, describe
-from rmsuite.method import NAME, chosen_parameters, parameters_of, parse, spell
+from rmsuite.method import NAME, all_parameters, parameters_of, parse, spell
 
 
 @dataclass(frozen=True)
@@ -90,13 +90,7 @@ class Plugged:
 
     def _values(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         name, defaults = self.annotator.name, self.annotator.defaults()
-        changed = chosen_parameters(f"annotator {name!r}", f"see `rmsuite info {name}`", defaults, parameters)
-        missing = [key for key, value in defaults.items() if value is ... and key not in changed]
-        if missing:
-            do = f"write '{name}[{','.join(f'{key}=...' for key in missing)}]'"
-            expected = f"the parameter {missing[0]}"
-            raise TaskError(who=f"annotator {name!r}", expected=expected, got="none", do=do)
-        return {**defaults, **changed}
+        return {**defaults, **all_parameters("annotator", name, defaults, parameters, TaskError)}
 
 
 def _speakable(who: str, label: str, values: Mapping[str, Any]) -> None:

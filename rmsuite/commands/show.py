@@ -20,7 +20,10 @@ from rmsuite.embedders import Embedder
 from rmsuite.errors import unknown_name
 from rmsuite.method import Method
 from rmsuite.metrics import METRICS
+from rmsuite.optimizers import PolicyOptimizer
 from rmsuite.plugins import Catalogue
+
+Offered = Method | Embedder | Annotator | PolicyOptimizer
 
 
 def show_list(options: Namespace) -> int:
@@ -57,6 +60,9 @@ LISTS: Mapping[str, Any] = {
     "suites": _list_suites,
     "metrics": lambda catalogue: [[m.name, m.direction, m.summary] for m in METRICS],
     "annotators": _list_annotators,
+    "optimizers": lambda catalogue: [
+        [name, o.summary, p.origin] for name, owners in catalogue.optimizer_owners.items() for p, o in owners
+    ],
     "controls": lambda catalogue: [[control.name, control.summary] for control in CONTROLS],
 }
 
@@ -70,6 +76,7 @@ def info(options: Namespace) -> int:
     catalogue = shared.catalogue(options)
     book = shared.book(catalogue)
     known: dict[str, Any] = {name: partial(_info_embedder, catalogue, name) for name in catalogue.embedder_owners}
+    known |= {name: partial(_info_optimizer, catalogue, name) for name in catalogue.optimizer_owners}
     known |= {name: partial(_info_method, catalogue, name) for name in catalogue.owners}
     known |= {name: partial(_info_task, book, options.name) for name in book.tasks}
     known |= {name: partial(_facts, suite) for name, suite in book.suites.items()}
@@ -101,7 +108,22 @@ def _info_plugged(catalogue: Catalogue, name: str) -> dict[str, Any]:
     return _offer("annotator", *catalogue.owned_annotator(name))
 
 
-def _offer(kind: str, plugin: plugins.Plugin, offered: Method | Embedder | Annotator) -> dict[str, Any]:
+def _info_optimizer(catalogue: Catalogue, name: str) -> dict[str, Any]:
+    plugin, optimizer = catalogue.owned_optimizer(name)
+    facts = _offer("optimizer", plugin, optimizer)
+    beta = {"beta": "handed the training's"} if optimizer.takes_beta else {}
+    counted = {**beta, "hyperparameters": len(optimizer.hyperparameters())}
+    return {**facts, **counted, "does without": "; ".join(_spared(catalogue, optimizer)) or "nothing that others have"}
+
+
+def _spared(catalogue: Catalogue, optimizer: PolicyOptimizer) -> Iterator[str]:
+    """Say of every other optimizer which of its hyperparameters this one has not."""
+    for name, ((_, other), *_) in catalogue.optimizer_owners.items():
+        if spared := sorted(other.hyperparameters().keys() - optimizer.hyperparameters().keys()):
+            yield f"{', '.join(spared)} of {name}"
+
+
+def _offer(kind: str, plugin: plugins.Plugin, offered: Offered) -> dict[str, Any]:
     defaults = {key: "(required)" if value is ... else repr(value) for key, value in offered.defaults().items()}
     parameters = {f"parameter {key}": value for key, value in defaults.items()} or {"parameters": "none"}
     facts = {kind: offered.name, "summary": offered.summary, "reference": offered.reference, "plugin": plugin.origin}
@@ -140,7 +162,7 @@ def _facts(record: object, *hidden: str) -> dict[str, Any]:
 def show_plugins(options: Namespace) -> int:
     """Show every plugin, and why one is unusable."""
     for plugin in shared.catalogue(options, strict=False).plugins:
-        records: list[Method | Embedder | Annotator] = [*plugin.methods, *plugin.embedders, *plugin.annotators]
+        records: list[Offered] = [*plugin.methods, *plugin.embedders, *plugin.annotators, *plugin.optimizers]
         offers = ", ".join([*(one.name for one in records), *(path.name for path in plugin.tasks)])
         print(f"{plugin.name}  ({plugin.origin})  " + (f"UNUSABLE: {plugin.problem}" if plugin.problem else offers))
         if plugin.problem and options.verbose:

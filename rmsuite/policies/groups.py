@@ -9,7 +9,7 @@ import numpy as np
 
 from rmsuite.policies.contract import Moments, Situation, Step
 from rmsuite.policies.moments import imitation, leave_one_out, of_pairs
-from rmsuite.policies.settings import number, whole
+from rmsuite.policies.settings import flag, number, whole
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,7 @@ class GRPO:
     def __post_init__(self) -> None:
         whole("k", self.k, 2)
         number("epsilon", self.epsilon, 1e-12, 1e12)
+        flag("mean_only", self.mean_only)
 
     def coefficients(self, step: Step) -> np.ndarray:
         """Return the mean of each value's relative advantage times its sample's direction."""

@@ -19,5 +19,11 @@ def number(name: str, value: Any, least: float, most: float) -> None:
         raise _wrong(name, f"a number from {least:g} to {most:g}", value)
 
 
+def flag(name: str, value: Any) -> None:
+    """Raise ``RmsuiteError`` unless a value is true or false; a text would count as true."""
+    if type(value) is not bool:
+        raise _wrong(name, "true or false", value)
+
+
 def _wrong(name: str, expected: str, value: Any) -> RmsuiteError:
     return RmsuiteError(who=f"hyperparameter {name!r}", expected=expected, got=repr(value), do="change it")

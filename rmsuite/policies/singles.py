@@ -9,7 +9,7 @@ import numpy as np
 from rmsuite.policies.contract import Moments, Situation, Step, at
 from rmsuite.policies.moments import lengths, one_sample
 from rmsuite.policies.segments import Segments
-from rmsuite.policies.settings import number
+from rmsuite.policies.settings import flag, number
 
 CLIP = 5.0  # of the released ReMax: the largest difference of rewards
 
@@ -84,6 +84,9 @@ class ReMax:
     """
 
     released: bool = False
+
+    def __post_init__(self) -> None:
+        flag("released", self.released)
 
     def coefficients(self, step: Step) -> np.ndarray:
         """Return the value above the greedy response's times the sample's direction."""
