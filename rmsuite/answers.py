@@ -14,18 +14,20 @@ from typing import Any, get_args
 
 import numpy as np
 
-from rmsuite.arrays import as_probability, as_rewards, as_uncertainty
+from rmsuite.arrays import as_log_probabilities, as_probability, as_rewards, as_uncertainty
 from rmsuite.worker import KEPT_ERROR, Outcome, Phase
 
 COLUMNS: dict[str, Callable[..., np.ndarray]] = {
     "rewards": as_rewards,
     "uncertainty": as_uncertainty,
     "probability": as_probability,
+    "log_probabilities": as_log_probabilities,
 }
 TEXTS = ("phase", "error", "traceback")
 FLAGS = ("states_probability", "skipped")
 KEPT_TRACEBACK = 20_000  # characters of its end
 NO_ANSWER = "the worker process sent what is no answer"
+MOST_COUNTED = 2**53  # of what a count says: exact as a float too
 MOST_TEXT = 1_000_000  # bytes of all but the columns; what is kept of the texts is less
 
 
@@ -37,7 +39,7 @@ def most_bytes(n: int) -> int:
 def packed(outcome: Outcome) -> bytes:
     """Return an outcome as a line of JSON and the float64 values of its columns."""
     columns = {name: getattr(outcome, name) for name in COLUMNS if getattr(outcome, name) is not None}
-    head = {name: getattr(outcome, name) for name in (*FLAGS, "phase", "seconds")}
+    head = {name: getattr(outcome, name) for name in (*FLAGS, "phase", "seconds", "counts")}
     head |= {"error": outcome.error[:KEPT_ERROR], "traceback": outcome.traceback[-KEPT_TRACEBACK:]}
     head |= {"columns": list(columns)}
     values = (np.ascontiguousarray(column, dtype=np.float64).tobytes() for column in columns.values())
@@ -74,8 +76,8 @@ def _columns(names: list[str], values: bytes, n: int) -> dict[str, np.ndarray]:
 def _checked(head: dict[str, Any]) -> dict[str, Any]:
     right = all(isinstance(head[name], str) for name in TEXTS)
     right &= all(isinstance(head[name], bool) for name in FLAGS)
-    right &= head["phase"] in ("", *get_args(Phase)) and head.keys() == {*TEXTS, *FLAGS, "seconds"}
-    seconds = head["seconds"].items()
-    if not right or not all(isinstance(value, float) and math.isfinite(value) and value >= 0 for _, value in seconds):
+    right &= head["phase"] in ("", *get_args(Phase)) and head.keys() == {*TEXTS, *FLAGS, "seconds", "counts"}
+    right &= all(isinstance(v, float) and math.isfinite(v) and v >= 0 for v in head["seconds"].values())
+    if not right or not all(type(value) is int and 0 <= value < MOST_COUNTED for value in head["counts"].values()):
         raise ValueError("no outcome")
     return head

@@ -137,6 +137,27 @@ def as_member_rewards(member_rewards: Any, n: int, *, who: str) -> np.ndarray:
     return np.stack([_real(rewards, n, who=who, each="rows of embeddings", what="reward") for rewards in array])
 
 
+def as_log_probabilities(log_probabilities: Any, n: int, *, who: str) -> np.ndarray:
+    """Return logarithms of probabilities as a ``(n,)`` float64 array.
+
+    Parameters
+    ----------
+    log_probabilities : array_like
+        Of a policy for ``n`` responses, in nats; -inf for one that it never gives.
+    who : str
+        The optimizer, for the message.
+
+    Raises
+    ------
+    ContractError
+        If it is not ``(n,)``, real, and finite or -inf.
+    """
+    array, who = np.asarray(log_probabilities), f"log probabilities of {who}"
+    never = np.isneginf(array) if array.dtype.kind == "f" else np.zeros(array.shape, bool)
+    finite = _real(np.where(never, 0, array) if never.any() else array, n, who=who, each="responses", what="logarithm")
+    return np.where(never, -np.inf, finite)
+
+
 def _real(given: Any, n: int, *, who: str, each: str, what: str) -> np.ndarray:
     array = np.asarray(given)
     if array.shape != (n,):
@@ -154,8 +175,13 @@ def _real(given: Any, n: int, *, who: str, each: str, what: str) -> np.ndarray:
     return array
 
 
-EACH = {"rows of embeddings": "row", "pairs": "pair"}
-PLURAL = {"reward": "rewards", "standard deviation": "standard deviations", "probability": "probabilities"}
+EACH = {"rows of embeddings": "row", "pairs": "pair", "responses": "response"}
+PLURAL = {
+    "reward": "rewards",
+    "standard deviation": "standard deviations",
+    "probability": "probabilities",
+    "logarithm": "logarithms",
+}
 
 
 def _within(array: np.ndarray, low: float, high: float, who: str, do: str) -> np.ndarray:

@@ -14,7 +14,7 @@ import cloudpickle
 
 from rmsuite import embedders, optimizers
 from rmsuite.annotators import Annotator, AnnotatorBook, Plugged
-from rmsuite.closure import closure
+from rmsuite.closure import CORE, closure
 from rmsuite.embedders import BUILT_IN, ConfiguredEmbedder, Embedder
 from rmsuite.errors import clash, unknown_name
 from rmsuite.method import Configured, Method, configure, parse
@@ -156,11 +156,21 @@ class Catalogue:
         """Return what a method's code is made of, and that of the methods which its parameters name."""
         return of_code(closure(module) for module in self.modules_of(configured))
 
+    def code_of_optimizer(self, configured: ConfiguredOptimizer) -> dict[str, str]:
+        """Return what an optimizer's code is made of; of one that is in rmsuite, nothing beside rmsuite itself."""
+        module = self.module_of(configured.optimizer.make)
+        return of_code([closure(module)]) if module and module.__name__ != CORE else {}
+
+    @staticmethod
+    def module_of(make: Callable[..., object]) -> ModuleType | None:
+        """Return the top-level module of what makes something; None if it has no file."""
+        name = getattr(make, "__module__", None) or ""
+        module = sys.modules.get(name.partition(".")[0])
+        return module if module is not None and getattr(module, "__file__", None) else None
+
     def modules_of(self, configured: Configured) -> Iterator[ModuleType]:
         """Yield the top-level modules of a method, and of the methods that its parameters name."""
-        name = getattr(configured.method.make, "__module__", None) or ""
-        module = sys.modules.get(name.partition(".")[0])
-        if module is not None and getattr(module, "__file__", None):
+        if module := self.module_of(configured.method.make):
             yield module
         for value in configured.settings().values():
             if isinstance(value, str) and value.partition("[")[0] in self.owners:

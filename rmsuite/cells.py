@@ -8,7 +8,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,10 +16,11 @@ from typing import Any, Protocol
 import cloudpickle
 import numpy as np
 
-from rmsuite import answers, handover, worker
+from rmsuite import answers, handover, policy_worker, worker
 from rmsuite.arrays import Gathered, row_slices
 from rmsuite.data import PreferencePairs
 from rmsuite.forks import GoneError, Server, Worker
+from rmsuite.policy_worker import PolicyJob
 from rmsuite.worker import Outcome, Phase
 
 # One thread: the number of threads decides the order of sums, and with it the last bits of a result.
@@ -33,12 +34,15 @@ PHASES: dict[Callable[..., Outcome], Phase] = {
     worker.fit: "fit",
     worker.reward: "reward",
     worker.probability: "probability",
+    policy_worker.learn: "train",
+    policy_worker.policy: "policy",
 }
 STOPPED = "the run was stopped"
-# What a step asks for, one value each of the given that is named by its place.
-ASKED: dict[Callable[..., Outcome], tuple[str, int]] = {
-    worker.reward: ("rewards", 1),
-    worker.probability: ("probability", 2),
+# What a step asks for, and how many values of it, by what the step is given.
+ASKED: dict[Callable[..., Outcome], tuple[str, Callable[[Sequence[Any]], int]]] = {
+    worker.reward: ("rewards", lambda given: len(given[1])),
+    worker.probability: ("probability", lambda given: len(given[2])),
+    policy_worker.policy: ("log_probabilities", lambda given: int(given[2] * given[3])),
 }
 Call = Callable[..., Outcome]  # carries out a step, given with what it is handed, somewhere
 
@@ -133,7 +137,7 @@ class Workers:
         """End all workers."""
         self._server.close()
 
-    def outcome(self, job: Job, stop: Stop) -> Outcome:
+    def outcome(self, job: Job | PolicyJob, stop: Stop) -> Outcome:
         """Run one job; if the server ends meanwhile, whosever fault that is, once more with a server of its own."""
         server = self._server
         with contextlib.suppress(GoneError):
@@ -156,7 +160,7 @@ class Workers:
                 gone.close()
                 self._server = self._started()
 
-    def _attempt(self, server: Server, job: Job, stop: Stop) -> Outcome:
+    def _attempt(self, server: Server, job: Job | PolicyJob, stop: Stop) -> Outcome:
         """Run one job in a process of its own: what a method leaves behind in its process meets no other cell."""
         cell, given = _Cell(server.worker(), stop, self._conditions.timeout), self._conditions
         folders = (str(file.parent) for file in given.files.values())
@@ -181,8 +185,8 @@ class _Cell:
 
     def call(self, step: Callable[..., Outcome], *given: Any) -> Outcome:
         """Return what a step makes of what it is given; a worker that dies or cannot read it is an outcome too."""
-        asked, place = ASKED.get(step, ("", -1))
-        n = len(given[place]) if asked else 0
+        asked, counted = ASKED.get(step, ("", lambda _: 0))
+        n = counted(given)
         try:
             sent = _dumped((step, given))
         except Exception as error:  # noqa: BLE001 -- a method that cannot be sent costs its own cells
@@ -219,12 +223,14 @@ def _dumped(given: Any) -> bytes:
     return buffer.getvalue()
 
 
-def in_steps(call: Call, job: Job) -> Outcome:
+def in_steps(call: Call, job: Job | PolicyJob) -> Outcome:
     """Run the steps one by one: no reward can depend on the pairs, which are sent when all rewards are here."""
+    if isinstance(job, PolicyJob):
+        return policy_worker.in_steps(call, job)
     label, outcome = job.configured.label, call(worker.fit, job.configured, job.pairs, job.seed)
     if not outcome.phase:
         outcome = outcome.then(_rewards(call, label, job.test_embeddings))
-    if outcome.states_probability and not outcome.phase:
+    if outcome.states_probability and not outcome.phase and len(job.asked_pairs[0]):
         outcome = outcome.then(_probabilities(call, label, job))
     return outcome
 

@@ -12,9 +12,10 @@ from threadpoolctl import threadpool_limits
 
 from rmsuite.cells import Conditions, Job, Workers, in_steps
 from rmsuite.errors import NotApplicable
+from rmsuite.policy_worker import PolicyJob
 from rmsuite.worker import BrokenError, Outcome, failure
 
-J = TypeVar("J", bound=Job)
+J = TypeVar("J", bound=Job | PolicyJob)
 
 
 @dataclass(frozen=True)

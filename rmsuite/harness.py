@@ -249,7 +249,7 @@ def method_cell(job: Job, outcome: Outcome, elapsed: float = 0.0) -> CellRecord:
     if outcome.rewards is None:
         status: results.Status = "skipped" if outcome.skipped else "failed"
         if status == "failed":
-            identity["facts"] |= {"failure": _failure(outcome, elapsed)}
+            identity["facts"] |= {"failure": failure(outcome, elapsed)}
         traceback = tracebacks.shortened(outcome.traceback)
         return CellRecord(**identity, status=status, phase=outcome.phase, error=outcome.error, traceback=traceback)
     answers = _in_test_order(setting, outcome)
@@ -257,7 +257,7 @@ def method_cell(job: Job, outcome: Outcome, elapsed: float = 0.0) -> CellRecord:
     return CellRecord(**identity, status="ok", notes=(*notes(answers), *_of_threads(outcome)), arrays=arrays)
 
 
-def _failure(outcome: Outcome, elapsed: float) -> dict[str, Any]:
+def failure(outcome: Outcome, elapsed: float) -> dict[str, Any]:
     """Return when a cell failed, and after how many seconds: of its phases if the one that failed tells its own."""
     told = sum(outcome.seconds.values()) if outcome.phase in outcome.seconds else elapsed
     return {"at": datetime.now(UTC).isoformat(timespec="seconds"), "seconds": round(told, 3)}

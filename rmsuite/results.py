@@ -31,7 +31,8 @@ class CellRecord:
 
     Attributes
     ----------
-    kind : "method" or "control"
+    kind : "method", "control" or "policy"
+        A policy's ``method`` names reward model, optimizer and beta; its ``facts`` have the three apart.
     signature : str
         What made the numbers, but for the method: cells of one table share it.
     origin : str
@@ -48,14 +49,18 @@ class CellRecord:
     arrays : mapping
         ``rewards`` and ``uncertainty`` (one a test response, in pool order), ``probability`` (one an asked pair),
         ``planted`` (one a planted response), and for each metric, by its name, what each test prompt adds to its sums,
-        ``(n_prompts, k)``.
+        ``(n_prompts, k)``. Of a policy cell: ``policies.Values`` along the path, ``(n_steps, n_prompts, n_policies)``,
+        gold and proxy in units of the training part (``policies.Unit``), KL and entropy in nats; ``reference_...``,
+        ``(n_prompts,)``, of the policy that they started from; ``gold_range``, least and largest,
+        ``(n_prompts, 2)``; ``steps``, ``samples``, ``reward_calls``, ``(n_steps,)``, the last two of each policy until
+        then; and ``rewards`` as the reward model gave them.
     seal : str
         The sha256 that its file ends with, arrays included; empty for a record that was not read from one.
     """
 
     task: str
     method: str
-    kind: Literal["method", "control"]
+    kind: Literal["method", "control", "policy"]
     repetition: int
     status: Status
     signature: str
@@ -198,6 +203,7 @@ def _temporary(path: Path) -> Path:
 
 
 TEXTS = ("task", "method", "kind", "status", "signature", "origin", "phase", "error", "traceback", "output")
+KINDS = ("method", "control", "policy")
 REPETITIONS = 100_000  # fewer than these: nobody waits for more, and a larger number is a mistake
 
 
@@ -209,7 +215,7 @@ def _malformed(record: CellRecord) -> str:
         return f"{(wrong or ['repetition'])[0]} of another type"
     if not 0 <= record.repetition < REPETITIONS:
         return f"repetition {record.repetition}"
-    if record.status not in get_args(Status) or record.kind not in ("method", "control"):
+    if record.status not in get_args(Status) or record.kind not in KINDS:
         return f"status {record.status!r} and kind {record.kind!r}"
     if record.status != "ok" and record.arrays:
         return f"numbers of a cell that {record.status}"

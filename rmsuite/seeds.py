@@ -25,6 +25,7 @@ Purpose = Literal[
     "rerun",
     "simulation",
     "check",
+    "policy",
 ]
 
 

@@ -29,17 +29,19 @@ from rmsuite.errors import NotApplicable, describe
 from rmsuite.method import Configured, RewardModel, states_probability, states_uncertainty
 from rmsuite.offered import offer
 
-Phase = Literal["make", "fit", "reward", "uncertainty", "probability", "worker"]
+Phase = Literal["make", "fit", "reward", "uncertainty", "probability", "train", "policy", "worker"]
 KEPT_ERROR = 4_000  # characters
 
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What became of one cell's method: its answers, or the phase and the reason of a failure or refusal.
+    """What became of one cell's method or optimizer: its answers, or the phase and the reason of a failure or refusal.
 
     Answers are in the order in which embeddings and pairs were sent. ``states_probability`` says that the model, which
     stays in its process, is to be asked for probabilities next. ``threads`` is how many threads of its own the
     method was seen with at a time, and ``output`` the end of what it printed; both are told by who forked its process.
+    ``log_probabilities``, of an optimizer, are those of policies side by side, flattened; ``counts`` what they cost;
+    ``policies`` such outcomes along the path of a training, put together by the run.
     """
 
     rewards: np.ndarray | None = None
@@ -53,6 +55,9 @@ class Outcome:
     seconds: dict[str, float] = field(default_factory=dict)
     threads: int = 0
     output: str = ""
+    log_probabilities: np.ndarray | None = None
+    counts: dict[str, int] = field(default_factory=dict)
+    policies: tuple[Outcome, ...] = ()
 
     def then(self, step: Outcome) -> Outcome:
         """Return the outcome after a further step: a step that fails leaves no answers."""
@@ -185,9 +190,9 @@ def fit(configured: Configured, pairs: PreferencePairs, seed: int) -> Outcome:
     """Make and fit a fresh model, and keep it in this process for ``reward``; raises ``BrokenError``."""
     _fitted.clear()
     seconds: dict[str, float] = {}
-    with _phase("make"):
+    with during("make"):
         model = configured.make()
-    with _timed("fit", seconds):
+    with timed("fit", seconds):
         model.fit(pairs, rng=seeds.stream(seed))
     _fitted.append(model)
     return Outcome(seconds=seconds)
@@ -200,10 +205,10 @@ def reward(label: str, embeddings: np.ndarray, more: bool = False) -> Outcome:
     """
     model, n, uncertainty = _fitted.pop(), len(embeddings), None
     seconds: dict[str, float] = {}
-    with _timed("reward", seconds):
+    with timed("reward", seconds):
         rewards = as_rewards(model.reward(frozen(embeddings)), n, who=repr(label))
     if states_uncertainty(model):
-        with _timed("uncertainty", seconds):
+        with timed("uncertainty", seconds):
             uncertainty = as_uncertainty(model.uncertainty(frozen(embeddings)), n, who=repr(label))
     asks = states_probability(model)
     if asks or more:
@@ -221,7 +226,7 @@ def probability(
     model = kept = _fitted.pop()
     seconds: dict[str, float] = {}
     assert states_probability(model)
-    with _timed("probability", seconds):
+    with timed("probability", seconds):
         stated = model.probability(frozen(embeddings), frozen(first), frozen(second))
         stated = as_probability(stated, len(first), who=repr(label))
     if more:
@@ -230,10 +235,11 @@ def probability(
 
 
 @contextlib.contextmanager
-def _timed(phase: Phase, seconds: dict[str, float]) -> Iterator[None]:
+def timed(phase: Phase, seconds: dict[str, float]) -> Iterator[None]:
+    """Note the seconds of a phase in which a stranger's code runs; raise ``BrokenError`` with them if it fails."""
     start = time.perf_counter()
     try:
-        with _phase(phase):
+        with during(phase):
             yield
     except BrokenError as broken:
         broken.seconds = {**seconds, phase: time.perf_counter() - start}
@@ -242,7 +248,8 @@ def _timed(phase: Phase, seconds: dict[str, float]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _phase(phase: Phase) -> Iterator[None]:
+def during(phase: Phase) -> Iterator[None]:
+    """Raise ``BrokenError`` if a stranger's code fails in this phase."""
     try:
         yield
     except BaseException as error:

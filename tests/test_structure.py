@@ -55,6 +55,9 @@ LAYERS = (
         "results",
         "array_files",
         "worker",
+        "policy_worker",
+        "policy_setting",
+        "policy_study",
         "answers",
         "cells",
         "forks",
@@ -80,12 +83,12 @@ LAYERS = (
         "stacked",
         "imports",
     },
-    {"hookspecs", "catalogue", "plugins", "checks", "harness", "executors", "clusters"},
+    {"hookspecs", "catalogue", "plugins", "checks", "harness", "policy_cells", "executors", "clusters"},
     {"reports", "render", "scaffold"},
     {"bundles", "citation"},
     {"cli", "options", "option_values", "commands", "__main__", "rmsuite"},
 )
-SIBLINGS, MAY_MEET = 3, {("plugins", "hookspecs"), ("plugins", "catalogue")}
+SIBLINGS, MAY_MEET = 3, {("plugins", "hookspecs"), ("plugins", "catalogue"), ("policy_cells", "harness")}
 REPORTS = {"reports", "render"}
 NOT_FOR_REPORTS = {"harness", "plugins", "tasks", "pools", "worker", "executors", "checks"}
 NO_FILES = 1  # up to this layer: numbers in, numbers out

@@ -96,7 +96,7 @@ def test_a_failure_has_its_time_and_the_seconds_until_it(toy_root, tmp_path):
 )
 def test_the_phases_tell_the_seconds_if_the_one_that_failed_does(seconds, told):
     """Otherwise the clock does, since the cell was begun."""
-    assert harness._failure(Outcome(phase="reward", seconds=seconds), 9.0)["seconds"] == told
+    assert harness.failure(Outcome(phase="reward", seconds=seconds), 9.0)["seconds"] == told
 
 
 def test_a_page_goes_when_the_cell_succeeds_or_refuses_and_comes_with_a_failure(home, tmp_path):

@@ -21,6 +21,7 @@ from rmsuite.executors import InProcess, Local
 from rmsuite.harness import Entrant, Executor
 from rmsuite.method import Configured
 from rmsuite.plugins import Catalogue
+from rmsuite.policy_study import FOLDER
 from rmsuite.sites import Order, PluginFile
 from rmsuite.tasks import Task
 
@@ -91,7 +92,8 @@ def modules_of(catalogue: Catalogue, chosen: Iterable[Configured]) -> list[str]:
 def _forbidden(catalogue: Catalogue, book: TaskBook, output: Path, tasks: Iterable[Task]) -> tuple[Path, ...]:
     # What holds gold, not the folders around it: a plugin's own modules may lie beside its pools, or in the output.
     pools = {root / "pools" for root in catalogue.paths("rmsuite_tasks")}
-    stored = {cells for home in (output, *catalogue.paths("rmsuite_results")) for cells in home.glob("*@*")}
+    homes = (output, *catalogue.paths("rmsuite_results"))
+    stored = {cells for home in homes for cells in (*home.glob("*@*"), home / FOLDER)}
     made = {results.task_folder(output, task.label) for task in (*book.tasks.values(), *tasks)}
     return tuple(sorted(pools | stored | made))
 

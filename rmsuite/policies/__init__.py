@@ -38,6 +38,7 @@ from rmsuite.policies.policy import Policy
 from rmsuite.policies.ppo import PPO
 from rmsuite.policies.singles import MovingBaseline, OptimalBaseline, Reinforce, ReMax
 from rmsuite.policies.training import Snapshot, Training, train
+from rmsuite.policies.units import Unit
 
 __all__ = [
     "GRPO",
@@ -64,6 +65,7 @@ __all__ = [
     "Spent",
     "Step",
     "Training",
+    "Unit",
     "Values",
     "diagnose",
     "evaluate",

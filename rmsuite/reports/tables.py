@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
+from typing import Literal
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -190,7 +191,8 @@ def _row(
     compared: _Compared,
 ) -> Row:
     cells, mark = chosen.groups[method], chosen.marked.get(method, "")
-    row = Row(method, cells[0].kind, cells[0].origin, stored=method in chosen.stored, mark=mark)
+    kind: Literal["method", "control"] = "control" if cells[0].kind == "control" else "method"
+    row = Row(method, kind, cells[0].origin, stored=method in chosen.stored, mark=mark)
     if not is_whole(cells):
         return replace(row, note=why_not(cells))
     if mark:  # of other prompts or pairs, perhaps: its numbers stand alone

@@ -1,0 +1,298 @@
+"""Policy cells, task x method x optimizer x beta x repetition: policies against fitted reward models, judged by gold.
+
+Method and optimizer run in workers that never see gold; what policies are worth is computed here. One fit serves all
+optimizers and betas, which meet on the same prompts in the same order, and on the same seeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import product
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from rmsuite import handover, harness, results, reuse, signature, tracebacks
+from rmsuite.arrays import Gathered
+from rmsuite.data import PreferencePairs
+from rmsuite.errors import ContractError
+from rmsuite.harness import Done, Entrant
+from rmsuite.method import Configured
+from rmsuite.optimizers import tuned
+from rmsuite.policies import Values
+from rmsuite.policy_setting import PolicySetting, Proxy
+from rmsuite.policy_study import COLUMNS, FOLDER, Improver, Study, label
+from rmsuite.policy_worker import PolicyJob
+from rmsuite.results import CellRecord
+from rmsuite.setting import Setting
+from rmsuite.tasks import LoadedTask, Task
+from rmsuite.worker import Outcome
+
+
+def signature_line(task: Task | LoadedTask, study: Study, root_seed: int) -> str:
+    """Return the signature that all policy cells of a task, a study and a root seed share."""
+    return signature.write({**signature.read(harness.signature_line(task, root_seed)), **study.signature()})
+
+
+def wanted(
+    cards: Sequence[Task], entrants: Sequence[Entrant], study: Study, repetitions: int, root_seed: int
+) -> Iterator[reuse.Wanted]:
+    """Yield all cells of a study with what they would be made of; no data is read for it."""
+    for card, repetition in product(cards, range(repetitions)):
+        line = signature_line(card, study, root_seed)
+        for entrant, improver, beta in product(entrants, study.improvers, study.betas):
+            name = label(entrant.configured.label, improver.configured.label, beta)
+            yield reuse.Wanted(card.label, name, repetition, _made_of(card, line, study, entrant, improver))
+
+
+def _made_of(card: Task, line: str, study: Study, entrant: Entrant, improver: Improver) -> dict[str, str]:
+    shared = {**harness.of_task(line, card), **reuse.core(), **study.made_of()}
+    return {**shared, **entrant.made_of(), **improver.made_of()}
+
+
+class Executor(Protocol):
+    """Runs jobs of both kinds, in whatever order."""
+
+    def run(self, jobs: Iterable[Any]) -> Iterator[tuple[Any, Outcome]]:
+        """Yield each job with its outcome."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class RewardJob:
+    """A method that is fitted as in any cell, and rewards the training and the test responses."""
+
+    setting: PolicySetting
+    entrant: Entrant
+
+    @property
+    def configured(self) -> Configured:
+        """The method."""
+        return self.entrant.configured
+
+    @cached_property
+    def _plain(self) -> harness.Job:
+        return harness.Job(self.setting.setting, self.entrant)
+
+    @property
+    def seed(self) -> int:
+        """That of the method's cell without policies: it is the same fit."""
+        return self._plain.seed
+
+    @property
+    def pairs(self) -> PreferencePairs:
+        """What it is trained on."""
+        return self._plain.pairs
+
+    @property
+    def test_embeddings(self) -> np.ndarray | Gathered:
+        """What it has to reward."""
+        return self.setting.rewarded
+
+    @property
+    def asked_pairs(self) -> tuple[np.ndarray, np.ndarray]:
+        """It is asked for no probabilities."""
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class _Cell:
+    """A policy cell on its way."""
+
+    setting: PolicySetting
+    study: Study
+    entrant: Entrant
+    improver: Improver
+    beta: float
+    fitted: Outcome
+
+    @cached_property
+    def proxy(self) -> Proxy:
+        assert self.fitted.rewards is not None
+        return self.setting.proxy(self.fitted.rewards)
+
+    def job(self) -> PolicyJob:
+        seeds = tuple(self.setting.seed(policy=i) for i in range(self.study.n_policies))
+        training = replace(self.study.training, beta=float(self.beta))
+        order, n_tested = self.setting.seed(part="batches"), len(self.setting.tested.order)
+        shown = self.proxy.trained, self.proxy.tested
+        return PolicyJob(self.improver.configured, training, seeds, order, *shown, n_tested)
+
+    def identity(self) -> dict[str, Any]:
+        """Return what the record says whatever became of the cell."""
+        one, configured = self.setting.setting, self.improver.configured
+        line = signature_line(one.task.card, self.study, one.root_seed)
+        method, settings = self.entrant.configured.label, configured.settings()
+        facts = {
+            **one.facts(),
+            "made_of": _made_of(one.task.card, line, self.study, self.entrant, self.improver),
+            "columns": list(COLUMNS),
+            "reward_model": method,
+            "optimizer": configured.label,
+            "beta": float(self.beta),
+            "hyperparameters": tuned(settings),
+            "n_policies": self.study.n_policies,
+            **{f"{phase}_seconds": seconds for phase, seconds in self.fitted.seconds.items()},
+        }
+        return {
+            "task": one.task.card.label,
+            "method": label(method, configured.label, self.beta),
+            "kind": "policy",
+            "repetition": one.repetition,
+            "signature": line,
+            "origin": f"{self.entrant.origin}; {self.improver.origin}",
+            "parameters": {"method": self.entrant.configured.settings(), "optimizer": settings},
+            "facts": facts,
+        }
+
+
+def run(
+    tasks: Sequence[LoadedTask],
+    entrants: Sequence[Entrant],
+    study: Study,
+    repetitions: int,
+    root_seed: int,
+    executor: Executor,
+    home: Path,
+    on_cell: Callable[[CellRecord], None] = lambda record: None,
+    done: Done = lambda task, method, repetition: False,
+) -> list[CellRecord]:
+    """Run all policy cells but those that are done, and write each below ``home / FOLDER`` as soon as it is finished.
+
+    Methods are fitted first, each once a task and repetition. Parameters are as those of ``harness.run``; the
+    ``method`` of ``done`` is a ``label``.
+
+    Raises
+    ------
+    TaskError
+        If a task has no gold rewards, or cannot give its training pairs.
+    """
+    handover.clear()
+    records = []
+
+    def finish(record: CellRecord) -> None:
+        records.append(results.stored(home / FOLDER, record))
+        on_cell(records[-1])
+
+    fitted = _fitted(tasks, entrants, study, repetitions, root_seed, executor, done)
+    cells = [_Cell(job.setting, study, job.entrant, *one, fit) for job, fit, some in fitted for one in some]
+    for cell in cells:
+        if cell.fitted.rewards is None:
+            finish(_failed(cell, cell.fitted))
+    open_ = [cell for cell in cells if cell.fitted.rewards is not None]
+    begun: dict[PolicyJob, _Cell] = {}
+    for job, outcome in executor.run(_jobs(open_, begun)) if open_ else ():
+        finish(_record(begun.pop(job), outcome))
+    return records
+
+
+Open = list[tuple[Improver, float]]  # cells of one fit that are to be computed
+
+
+def _fitted(
+    tasks: Sequence[LoadedTask],
+    entrants: Sequence[Entrant],
+    study: Study,
+    repetitions: int,
+    root_seed: int,
+    executor: Executor,
+    done: Done,
+) -> list[tuple[RewardJob, Outcome, Open]]:
+    """Fit what open cells need, and return it with them, in the order of the study."""
+    needed: dict[RewardJob, Open] = {}
+    for task, repetition in product(tasks, range(repetitions)):
+        setting = PolicySetting(Setting(task, root_seed, repetition))
+        for entrant in entrants:
+            method = entrant.configured.label
+            some = [
+                (improver, beta)
+                for improver, beta in product(study.improvers, study.betas)
+                if not done(task.card.label, label(method, improver.configured.label, beta), repetition)
+            ]
+            if some:
+                needed[RewardJob(setting, entrant)] = some
+    for job in needed:
+        _ = job.setting.trained, job.setting.tested, job.pairs  # here, where nothing else asks for them
+    outcomes = dict(executor.run(iter(needed))) if needed else {}
+    return [(job, outcomes[job], some) for job, some in needed.items()]
+
+
+def _jobs(cells: Sequence[_Cell], begun: dict[PolicyJob, _Cell]) -> Iterator[PolicyJob]:
+    """Yield the jobs of cells; what cells of one repetition share goes with the last of them."""
+    setting: PolicySetting | None = None
+    for cell in cells:
+        if setting is None or setting.setting is not cell.setting.setting:
+            setting = PolicySetting(cell.setting.setting)
+            _ = setting.embeddings  # here, where nothing else asks for them at the same time
+        own = replace(cell, setting=setting)
+        job = own.job()
+        begun[job] = own
+        yield job
+
+
+def _record(cell: _Cell, outcome: Outcome) -> CellRecord:
+    if outcome.phase:
+        return _failed(cell, outcome)
+    try:
+        arrays = _arrays(cell, outcome)
+    except ContractError as error:
+        return _failed(cell, replace(outcome, phase="policy", error=str(error)))
+    identity = cell.identity()
+    identity["facts"] |= {f"{phase}_seconds": seconds for phase, seconds in outcome.seconds.items()}
+    rewards = cell.proxy.test
+    notes = ("all rewards are equal",) if (rewards == rewards[0]).all() else ()
+    return CellRecord(**identity, status="ok", output=outcome.output, notes=notes, arrays=arrays)
+
+
+def _failed(cell: _Cell, outcome: Outcome) -> CellRecord:
+    status: results.Status = "skipped" if outcome.skipped else "failed"
+    traceback = tracebacks.shortened(outcome.traceback)
+    told: dict[str, Any] = {
+        "phase": outcome.phase,
+        "error": outcome.error,
+        "traceback": traceback,
+        "output": outcome.output,
+    }
+    identity = cell.identity()
+    if status == "failed":
+        identity["facts"] |= {"failure": harness.failure(outcome, sum(outcome.seconds.values()))}
+    return CellRecord(**identity, status=status, **told)
+
+
+def _arrays(cell: _Cell, outcome: Outcome) -> dict[str, np.ndarray]:
+    """Return what the policies along the path are worth, and the reference: see ``CellRecord.arrays``.
+
+    Raises
+    ------
+    ContractError
+        If a policy is no distribution over the responses of each prompt.
+    """
+    shown, n_policies = cell.setting.tested, cell.study.n_policies
+    path = [_sorted_back(shown, step.log_probabilities, n_policies) for step in outcome.policies]
+    with harness.one_thread():
+        values = [cell.proxy.values(log_pi) for log_pi in path]
+        at_rest = cell.proxy.values(cell.setting.reference.log_reference[:, None])
+    steps = cell.job().steps if len(path) > 1 else (0,)
+    return {
+        **{name: np.stack([getattr(one, name) for one in values]) for name in COLUMNS},
+        **{f"reference_{name}": _column(at_rest, name) for name in ("gold", "proxy", "length", "entropy")},
+        "gold_range": cell.proxy.gold_range(),
+        "steps": np.array(steps),
+        "samples": np.array([step.counts["samples"] for step in outcome.policies]),
+        "reward_calls": np.array([step.counts["rewards"] for step in outcome.policies]),
+        "rewards": cell.proxy.raw_test,
+    }
+
+
+def _column(values: Values, name: str) -> np.ndarray:
+    column: np.ndarray = getattr(values, name)[:, 0]
+    return column
+
+
+def _sorted_back(shown: Any, flat: np.ndarray | None, n_policies: int) -> np.ndarray:
+    assert flat is not None
+    found: np.ndarray = shown.sorted_back(flat.reshape(-1, n_policies))
+    return found

@@ -1,0 +1,193 @@
+"""One repetition of one task for policies: what reward models and optimizers may see is decided here.
+
+A reward model is fitted as in any cell, and rewards all responses of the training and of the test prompts. Policies
+are trained on the first and asked about the second. Gold stays here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from rmsuite import handover, seeds
+from rmsuite.arrays import Gathered, gathered
+from rmsuite.errors import TaskError
+from rmsuite.policies import Choices, Unit, Values, evaluate, uniform
+from rmsuite.policy_worker import Prompts
+from rmsuite.setting import Setting
+from rmsuite.sources import Source
+from rmsuite.tested import TestSet, restricted, test_set
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """The responses of a part, and the order in which they are shown: prompts are shuffled, and responses in each.
+
+    ``order`` are positions in the part, ``offsets`` delimit the prompts as they are shown.
+    """
+
+    part: TestSet
+    order: np.ndarray
+    offsets: np.ndarray
+
+    @classmethod
+    def of(cls, part: TestSet, rng: np.random.Generator) -> Shown:
+        """Draw an order."""
+        prompts = rng.permutation(part.n_prompts)
+        order = np.lexsort((rng.random(len(part.rows)), np.argsort(prompts)[part.prompt]))
+        return cls(part, order, np.concatenate([[0], np.cumsum(np.diff(part.offsets)[prompts])]))
+
+    @property
+    def gold(self) -> np.ndarray:
+        """The gold rewards, in the part's order."""
+        assert self.part.gold is not None
+        return self.part.gold
+
+    def sorted_back(self, shown: np.ndarray) -> np.ndarray:
+        """Return values of responses, in the order in which these were shown, in the part's order."""
+        out = np.empty_like(shown)
+        out[self.order] = shown
+        return out
+
+
+@dataclass(frozen=True, eq=False)
+class PolicySetting:
+    """One repetition of one task.
+
+    Raises
+    ------
+    TaskError
+        From its properties, if a part has no gold rewards.
+    """
+
+    setting: Setting
+
+    def seed(self, **axes: str | int) -> int:
+        """Return the seed of a stream for policies; neither method nor optimizer nor beta is an axis of it."""
+        one = self.setting
+        axes = {"task": one.task.card.plain_label, "repetition": one.repetition, **axes}
+        return seeds.seed(one.root_seed, "policy", **axes)
+
+    @cached_property
+    def trained(self) -> Shown:
+        """The training prompts with all their responses, of which the pairs are some."""
+        task = self.setting.task
+        part = test_set(task.training.pool, task.parts["train"])
+        if task.trainable is not None:
+            part = restricted(part, task.trainable[part.rows])
+        return Shown.of(self._with_gold(part), seeds.stream(self.seed(part="train")))
+
+    @cached_property
+    def tested(self) -> Shown:
+        """The test prompts; what is planted among their responses is left out."""
+        return Shown.of(self._with_gold(self.setting.task.test), seeds.stream(self.seed(part="test")))
+
+    def _with_gold(self, part: TestSet) -> TestSet:
+        if part.gold is None:
+            who, expected = f"policies on task {self.setting.task.card.label}", "gold rewards of single responses"
+            do = "choose a task with gold rewards, or name a gold reward model: gold = ... on the card"
+            raise TaskError(who=who, expected=expected, got="pairs only", do=do)
+        return part
+
+    @cached_property
+    def rewarded_order(self) -> np.ndarray:
+        """The order in which a reward model gets responses, positions among those of training, then those of test."""
+        n = len(self.trained.order) + len(self.tested.order)
+        return seeds.stream(self.seed(part="rewarded")).permutation(n)
+
+    @property
+    def rewarded(self) -> np.ndarray | Gathered:
+        """The embeddings that a reward model gets, training and test responses in one shuffled order."""
+        task, order = self.setting.task, self.rewarded_order
+        rows = [self.trained.part.rows, self.tested.part.rows]
+        if task.training.embeddings is task.tested.embeddings:
+            return gathered(Gathered(task.embeddings.matrix, np.concatenate(rows)[order]))
+        parts = [Gathered(one.embeddings.matrix, own) for one, own in zip(self._sources, rows, strict=True)]
+        return np.concatenate([part[:] for part in parts])[order]
+
+    @property
+    def _sources(self) -> tuple[Source, Source]:
+        return self.setting.task.training, self.setting.task.tested
+
+    def proxy(self, rewards: np.ndarray) -> Proxy:
+        """Return the rewards that a reward model gave for ``rewarded``."""
+        out = np.empty(len(rewards))
+        out[self.rewarded_order] = rewards
+        train, test = np.split(out, [len(self.trained.order)])
+        unit = Unit.of(self.trained.part.offsets, train)
+        return Proxy(self, unit, unit(train), unit(test), train, test)
+
+    @cached_property
+    def _folder(self) -> Path:
+        """Where large embeddings lie for workers to map; it goes when the setting does."""
+        return handover.folder(self)
+
+    @cached_property
+    def embeddings(self) -> tuple[np.ndarray, np.ndarray]:
+        """The embeddings of training and of test responses as an optimizer gets them."""
+        parts = zip(("train", "test"), (self.trained, self.tested), self._sources, strict=True)
+        train, test = (self._handed(*part) for part in parts)
+        return train, test
+
+    def _handed(self, name: str, shown: Shown, source: Source) -> np.ndarray:
+        rows = shown.part.rows[shown.order]
+        return handover.handed(source.embeddings.matrix, rows, lambda: self._folder / name)
+
+    @cached_property
+    def gold_unit(self) -> Unit:
+        """What gold is counted in: see ``Unit``, of the training part."""
+        return Unit.of(self.trained.part.offsets, self.trained.gold)
+
+    @cached_property
+    def reference(self) -> Choices:
+        """The test prompts with the reference policy, without embeddings: what gold values are computed with."""
+        part = self.tested.part
+        return Choices(part.offsets, np.zeros((len(part.rows), 0), np.float32), uniform(part.offsets))
+
+
+@dataclass(frozen=True, eq=False)
+class Proxy:
+    """What a reward model gave for the training and the test responses, in the order of the parts.
+
+    ``train`` and ``test`` are in units of the training part; ``raw_train`` and ``raw_test`` as they were given.
+    """
+
+    setting: PolicySetting
+    unit: Unit
+    train: np.ndarray
+    test: np.ndarray
+    raw_train: np.ndarray
+    raw_test: np.ndarray
+
+    def trained(self) -> Prompts:
+        """Return what an optimizer trains on."""
+        return self._shown(self.setting.trained, self.setting.embeddings[0], self.train)
+
+    def tested(self) -> Prompts:
+        """Return what policies are asked about."""
+        return self._shown(self.setting.tested, self.setting.embeddings[1], self.test)
+
+    def _shown(self, shown: Shown, embeddings: np.ndarray, rewards: np.ndarray) -> Prompts:
+        return Prompts(shown.offsets, embeddings, uniform(shown.offsets), rewards[shown.order])
+
+    def gold_range(self) -> np.ndarray:
+        """Return the least and the largest gold of each test prompt, ``(n_prompts, 2)``, in units of the training."""
+        prompts, gold = self.setting.reference.prompts, self.setting.gold_unit(self.setting.tested.gold)
+        return np.stack([-prompts.largest(-gold), prompts.largest(gold)], axis=1)
+
+    def values(self, log_probabilities: np.ndarray) -> Values:
+        """Return what policies are worth, whose log probabilities, ``(n_responses, n_seeds)``, are in the part's order.
+
+        Gold and proxy are in units of the training part.
+
+        Raises
+        ------
+        ContractError
+            If the probabilities of a prompt do not sum to 1.
+        """
+        tested, choices = self.setting.tested, self.setting.reference
+        gold = self.setting.gold_unit(tested.gold)
+        return evaluate(choices, log_probabilities, gold=gold, proxy=self.test, length=tested.part.length)

@@ -1,0 +1,69 @@
+"""What is crossed with methods and tasks in policy cells: optimizers, prices of KL, and one way to train."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+
+from rmsuite import reuse
+from rmsuite.optimizers import ConfiguredOptimizer
+from rmsuite.policies import Training
+
+FOLDER = "policies"  # within a results folder, where policy cells are kept apart from others
+COLUMNS = ("gold", "proxy", "win_rate", "kl", "entropy", "length")
+
+
+@dataclass(frozen=True)
+class Improver:
+    """A configured optimizer, where it comes from, and what its code is made of (``reuse.of_code``)."""
+
+    configured: ConfiguredOptimizer
+    origin: str
+    code: Mapping[str, str] = field(default_factory=dict)
+
+    def made_of(self) -> dict[str, str]:
+        """Return what its cells are made of beside task and method."""
+        settings = {name: repr(value) for name, value in self.configured.settings().items()}
+        own = {f"optimizer {name}": value for name, value in self.code.items()}
+        return {"optimizer": reuse.digest({"label": self.configured.label, **settings}), **own}
+
+
+@dataclass(frozen=True)
+class Study:
+    """What is crossed with methods and tasks, and how all policies are trained.
+
+    Attributes
+    ----------
+    improvers : sequence of Improver
+    betas : sequence of float
+        What a nat of KL to the reference costs, in units of proxy reward (``policies.Unit``, of the training part).
+    training : Training
+        Its ``beta`` is replaced by each of ``betas``.
+    n_policies : int
+        Policies a cell, which differ by their seeds.
+    """
+
+    improvers: Sequence[Improver]
+    betas: Sequence[float]
+    training: Training = field(default_factory=Training)
+    n_policies: int = 5
+
+    def signature(self) -> dict[str, str]:
+        """Return the parts that the signature of policy cells has beside those of the task."""
+        given = {name: value for name, value in asdict(self.training).items() if name not in ("beta", "watch")}
+        return {"policies": str(self.n_policies), "training": ",".join(f"{k}={v}" for k, v in given.items())}
+
+    def made_of(self) -> dict[str, str]:
+        """Return what all its cells are made of beside task, method, optimizer and beta."""
+        return {"watch": ",".join(map(str, self.training.watch))}
+
+
+def label(method: str, optimizer: str, beta: float) -> str:
+    """Return what the record of a policy cell has for its method.
+
+    Examples
+    --------
+    >>> label("bt-mlp", "rloo[k=2]", 0.05)
+    'bt-mlp, rloo[k=2], beta=0.05'
+    """
+    return f"{method}, {optimizer}, beta={float(beta)!r}"
