@@ -15,6 +15,16 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def whole(text: str) -> int:
+    """Return a whole number of at least 0."""
+    return 0 if text.isdecimal() and int(text) == 0 else positive(text)
+
+
+def price(text: str) -> float:
+    """Return a finite number of at least 0."""
+    return abs(number) if (number := float(text)) == 0 else quantity(text)
+
+
 def quantity(text: str) -> float:
     """Return a positive number."""
     number = float(text)

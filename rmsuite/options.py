@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from rmsuite.option_values import count, failures, positive, quantity, words
+from rmsuite.option_groups import add_formats, add_limits, add_policies
+from rmsuite.option_values import count, failures, positive, words
 
 DEFAULT_HOME, DEFAULT_TASKS = Path("rmsuite-results"), Path("rmsuite-tasks")
 FORMATS = ("text", "markdown", "latex", "csv", "json", "html")
@@ -18,6 +19,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     _add_table(commands)
     _add_curve(commands)
     _add_transfer(commands)
+    _add_policy(commands)
     _add_check(commands)
     _add_info(commands)
     command = _add(commands, "plugins", "show the plugins that are found, and why one is unusable")
@@ -88,10 +90,18 @@ def _add_transfer(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     _add_readable(command, "show this metric, not pair-accuracy (repeatable)")
 
 
+def _add_policy(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = _add(commands, "policy", "train policies against methods and print what they gain in gold reward")
+    add_policies(command)
+    _add_jobs(command)
+    add_limits(command)
+    add_formats(command)
+    _add_folder(command)
+
+
 def _add_readable(command: argparse.ArgumentParser, metric: str) -> None:
     command.add_argument("--metric", action="append", default=[], metavar="NAME", help=metric)
-    formats = ("text", "markdown", "csv")
-    command.add_argument("--format", choices=formats, default="text", help="of the tables (default: text)")
+    add_formats(command)
     _add_folder(command)
 
 
@@ -229,8 +239,7 @@ def _add_workers(command: argparse.ArgumentParser) -> None:
         help="where cells run: in local processes, in one at a time, or on a Dask cluster (default: processes)",
     )
     command.add_argument("--address", metavar="URL", help="of the Dask cluster's scheduler, as tcp://HOST:8786")
-    command.add_argument("--timeout", type=quantity, metavar="S", help="end a cell that takes more seconds than that")
-    command.add_argument("--memory", type=quantity, metavar="MIB", help="mebibytes that a method may have of its own")
+    add_limits(command)
     stop = command.add_mutually_exclusive_group()
     stop.add_argument("-x", "--exitfirst", action="store_true", help="stop the run after the first cell that fails")
     stop.add_argument(

@@ -38,6 +38,15 @@ def methods() -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
+def optimizers() -> str:
+    """The optimizers among the baselines, with what has to be tuned."""
+    rows = [["optimizer", "what it is", "hyperparameters", "source"], ["---"] * 4]
+    rows += [
+        [o.name, o.summary, ", ".join(o.hyperparameters()) or "none", o.reference] for o in _baselines().optimizers
+    ]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
 def _baselines() -> plugins.Plugin:
     return next(plugin for plugin in plugins.load().plugins if plugin.name == "rmsuite-baselines")
 
@@ -113,6 +122,7 @@ GENERATORS = {
     "leaderboard": leaderboard,
     "commands": commands,
     "methods": methods,
+    "optimizers": optimizers,
     "tasks": task_index,
     "facts": pool_facts,
 }

@@ -59,6 +59,12 @@ WORKING = {
         "-m good -t toy-gold --suite default -r 1 -o more --exitfirst",
         "-m good -t toy-gold --suite default -r 1 -o more --fail-on-error 3",
     ],
+    "policy": [
+        "-m good --optimizer climb -t toy-gold --beta 0.1 -r 1 -o policies --policies 1 --steps 3 --hidden 2 -j 1",
+        "--method good --optimizer climb --task toy-gold --beta 0 --repetitions 1 --output more --steps 2 --seed 1",
+        "-m good --optimizer climb -t toy-gold -r 1 -o third --steps 0 --format csv --jobs 1 --no-cache",
+        "-m good --optimizer climb -t toy-gold -o it --steps 0 --prompts 5 --learning-rate 1 --timeout 9 --memory 4000",
+    ],
     "check": ["good"],
     "list": KINDS,
     "info": ["good", "toy-gold"],
@@ -97,12 +103,21 @@ WORKING = {
     "fetch": ["", "cards --to there", "*-pool --url http://localhost:1/never-asked"],
     "coverage": ["--simulations 40 --draws 200 --seed 1 --hard"],
 }
+CLIMB = """
+
+from rmsuite.policies import Reinforce
+
+
+@rmsuite.hookimpl
+def rmsuite_optimizers():
+    return [rmsuite.PolicyOptimizer(name="climb", make=Reinforce)]
+"""
 BARE = {"clean", "new", "import", "merge", "diff-protocol", "coverage"}  # they need no plugin
 
 
 @pytest.fixture
 def toys(tmp_path, toy_root, capfd, monkeypatch):
-    return set_up(tmp_path, source("good", root=toy_root), capfd, monkeypatch)
+    return set_up(tmp_path, source("good", root=toy_root) + CLIMB, capfd, monkeypatch)
 
 
 def helps():

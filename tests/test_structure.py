@@ -86,7 +86,7 @@ LAYERS = (
     {"hookspecs", "catalogue", "plugins", "checks", "harness", "policy_cells", "executors", "clusters"},
     {"reports", "render", "scaffold"},
     {"bundles", "citation"},
-    {"cli", "options", "option_values", "commands", "__main__", "rmsuite"},
+    {"cli", "options", "option_values", "option_groups", "commands", "__main__", "rmsuite"},
 )
 SIBLINGS, MAY_MEET = 3, {("plugins", "hookspecs"), ("plugins", "catalogue"), ("policy_cells", "harness")}
 REPORTS = {"reports", "render"}

@@ -12,6 +12,7 @@ COMMANDS: Mapping[str, str] = {
     "table": "table:table",
     "curve": "curve:show_curves",
     "transfer": "transfer:show_transfer",
+    "policy": "policy:show_policies",
     "check": "check:check",
     "list": "show:show_list",
     "info": "show:info",

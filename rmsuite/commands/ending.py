@@ -114,7 +114,7 @@ def with_what_is_there(ran: Ran) -> Iterator[None]:
 def conclude(options: Namespace, ran: Ran) -> int:
     """Say where the results are, what failed, what is missing and how to go on; return the exit code."""
     print(f"Results: {options.output}", file=sys.stderr)
-    _report_failures(options.output, ran.failed)
+    report_failures(options.output, ran.failed)
     there = f"{len(ran.records)} of {ran.n_cells} cells are finished, {len(ran.failed)} of them failed"
     if ran.stopped:
         _say(f"stopped by {ran.stopped}: {there}; the others are missing")
@@ -150,7 +150,8 @@ def _say_how_to_go_on(options: Namespace, words: str = "Go on") -> None:
     print(f"{words}{how} with:\n  {resume.command(options.arguments)}", file=sys.stderr)
 
 
-def _report_failures(home: Path, failed: Sequence[CellRecord]) -> None:
+def report_failures(home: Path, failed: Sequence[CellRecord]) -> None:
+    """Say which cells failed and why, and where more of it can be read, once for those that failed alike."""
     groups: dict[tuple[str, ...], list[CellRecord]] = {}
     for record in failed:
         groups.setdefault((record.method, record.task, record.phase, record.error), []).append(record)

@@ -13,7 +13,7 @@ from rmsuite.book import TaskBook, read_book
 from rmsuite.bundles import levels
 from rmsuite.catalogue import Plugin
 from rmsuite.environment import environment
-from rmsuite.errors import unknown_name
+from rmsuite.errors import ResultsError, unknown_name
 from rmsuite.plugins import Catalogue
 from rmsuite.reports.records import Verification
 from rmsuite.results import CellRecord
@@ -55,11 +55,14 @@ def records(home: Path, tasks: Iterable[str] | None = None) -> list[CellRecord]:
     Raises
     ------
     ResultsError
-        If there are none.
+        If there are none, or they are of policies.
     UnknownNameError
         If a task has none.
     """
     found = [results.read(path) for path in results.paths(home)]
+    if any(record.kind == "policy" for record in found):
+        do = "call the command policy as before, with --output set to the folder around it: finished cells stay"
+        raise ResultsError(who=f"results folder {home}", expected="cells of methods", got="policy cells", do=do)
     if not tasks:
         return found
     names = {record.task: signature.unversioned(record.task) for record in found}

@@ -1,0 +1,121 @@
+"""Tables of policies as text, Markdown and CSV: a row a reward model, an optimizer and a beta."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from rmsuite.render import markdown, text
+from rmsuite.render.cells import GAP, Cell, Grid, finite, plain
+from rmsuite.render.comma_separated import guarded
+from rmsuite.render.footer import BOLD, THESE_FITS, few_prompts, interval_line
+from rmsuite.reports.policies import PolicyRow, PolicyTable
+from rmsuite.statistics import Estimate
+from rmsuite.statistics.comparisons import FAMILY_LEVEL
+
+FIELDS = (
+    *("task", "method", "optimizer", "beta", "gold_gain", "low", "high", "letters"),
+    *("win_rate", "win_rate_low", "win_rate_high", "proxy_gain", "kl", "length_gain", "reference_length"),
+    *("samples", "reward_calls", "seconds", "hyperparameters", "note", "signature"),
+)
+HEADERS = (
+    *("reward model", "optimizer", "beta", "gold gain ↑", "win rate % ↑", "proxy gain", "KL", "longer by"),
+    *("samples", "reward calls", "train s", "hyperparameters"),
+)
+Block = Callable[[str, Grid, list[str]], str]
+
+
+def render_policies(tables: Sequence[PolicyTable], style: str) -> str:
+    """Print tables in one of ``POLICY_STYLES``."""
+    return POLICY_STYLES[style](tables)
+
+
+def _readable(block: Block, bold: bool) -> Callable[[Sequence[PolicyTable]], str]:
+    def printed(tables: Sequence[PolicyTable]) -> str:
+        return "\n\n".join(block(f"{one.task}: policies", _grid(one), _footer(one, bold)) for one in tables)
+
+    return printed
+
+
+def _grid(table: PolicyTable) -> Grid:
+    return Grid(HEADERS, tuple(tuple(_cells(row)) for row in table.rows))
+
+
+def _cells(row: PolicyRow) -> Iterator[Cell]:
+    yield from (Cell(plain(row.method)), Cell(plain(row.optimizer)), Cell(f"{row.beta:g}"))
+    yield Cell(f"{_interval(row.gold, 1, '+.3f')} {row.letters}".rstrip(), row.best)
+    yield Cell(_interval(row.win_rate, 100, ".1f"))
+    shown = ((row.proxy, "+.3f"), (row.kl, ".3f"), (row.length, "+,.0f"))
+    counted = ((row.samples, ",.0f"), (row.reward_calls, ",.0f"), (row.seconds, ".2f"))
+    yield from (Cell(_number(value, style)) for value, style in (*shown, *counted))
+    yield Cell(str(row.hyperparameters))
+
+
+def _number(value: float, style: str) -> str:
+    return f"{value:{style}}" if math.isfinite(value) else GAP
+
+
+def _interval(estimate: Estimate | None, factor: float, style: str) -> str:
+    found = finite(estimate)
+    if found is None:
+        return GAP
+    value, low, high = (f"{factor * x:{style}}" for x in (found.value, found.low, found.high))
+    return f"{value} [{low}, {high}]"
+
+
+def _footer(table: PolicyTable, bold: bool) -> list[str]:
+    found = [row.gold for row in table.rows if row.gold and finite(row.gold)]
+    lines = [
+        "Gold and proxy gain: expected reward less that of the reference, which gives all responses of a prompt with "
+        "equal chance; in standard deviations within a prompt, of the training part. Win rate: chance of more gold "
+        "than a response of the reference, ties a half. KL to the reference in nats; beta is its price in units of "
+        f"proxy. Longer by: expected length less the reference's {_number(table.reference_length, ',.0f')}, in the "
+        "pool's unit.",
+        f"Means over repetitions and {table.n_policies} policies each. Samples and reward calls are of one policy's "
+        "training, seconds of all policies of a cell side by side; closed forms train nothing.",
+        *_letters(table, bold),
+        *([f"{interval_line(found, 'test prompts')}.", *few_prompts(found)] if found else ["No row has a number."]),
+        *(f"Note: {r.method}, {r.optimizer}, beta {r.beta:g}: {r.note}." for r in table.rows if r.note),
+    ]
+    return [*map(plain, lines), f"Signature: {table.signature}"]
+
+
+def _letters(table: PolicyTable, bold: bool) -> list[str]:
+    if not any(row.letters for row in table.rows):
+        return []
+    said = (
+        "Rows that share a letter are not separable in gold (paired by prompt, all pairs of rows, Holm-corrected, "
+        f"family error {FAMILY_LEVEL:g}); {THESE_FITS}."
+    )
+    return [f"{said} {BOLD}" if bold else said]
+
+
+def _csv(tables: Sequence[PolicyTable]) -> str:
+    """Return one line a row, in full precision; what is not there is an empty cell."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, FIELDS, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(_line(table, row) for table in tables for row in table.rows)
+    return out.getvalue().rstrip("\n").encode("utf-8", "replace").decode()  # half characters cannot be stored
+
+
+def _line(table: PolicyTable, row: PolicyRow) -> dict[str, object]:
+    line: dict[str, object] = {name: guarded(getattr(row, name)) for name in ("method", "optimizer", "letters", "note")}
+    line |= {"task": table.task, "signature": table.signature, "beta": row.beta}
+    numbers = {"proxy_gain": row.proxy, "kl": row.kl, "length_gain": row.length, "samples": row.samples}
+    numbers |= {"reward_calls": row.reward_calls, "seconds": row.seconds, "reference_length": table.reference_length}
+    line |= {name: value for name, value in numbers.items() if math.isfinite(value)}
+    if gold := finite(row.gold):
+        line |= {"gold_gain": gold.value, "low": gold.low, "high": gold.high}
+    if wins := finite(row.win_rate):
+        line |= {"win_rate": wins.value, "win_rate_low": wins.low, "win_rate_high": wins.high}
+    return line | {"hyperparameters": row.hyperparameters}
+
+
+POLICY_STYLES: Mapping[str, Callable[[Sequence[PolicyTable]], str]] = {
+    "text": _readable(text.block, False),
+    "markdown": _readable(markdown.block, True),
+    "csv": _csv,
+}

@@ -1,0 +1,160 @@
+"""From policy cells to tables: what a policy gains in gold over the reference, and what that costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from rmsuite import seeds
+from rmsuite.errors import ResultsError
+from rmsuite.results import CellRecord
+from rmsuite.statistics import Estimate, Resampled, Sample, mean_sample, p_value, resample, separable_pairs, standings
+
+Group = Sequence[CellRecord]
+
+
+@dataclass(frozen=True)
+class PolicyRow:
+    """Policies of one reward model, optimizer and beta at the end of their path; means over repetitions and policies.
+
+    Attributes
+    ----------
+    gold : Estimate
+        Expected gold less that of the reference, in standard deviations of gold within a prompt (training part).
+    win_rate : Estimate
+        Chance to have more gold than a response of the reference; a tie counts a half.
+    letters, best :
+        Rows that share a letter are not separable in ``gold``; ``best`` ones not from the first.
+    proxy : float
+        As ``gold``, of the reward model's rewards.
+    kl, length : float
+        KL to the reference in nats; expected length less that of the reference, in the pool's unit.
+    samples, reward_calls, seconds : float
+        Of one policy's training, and of the training of all policies of a cell side by side.
+    hyperparameters : int
+        How many numbers the optimizer has to be tuned by.
+    note : str
+        Why there are no numbers, or what is to be known of them.
+    """
+
+    method: str
+    optimizer: str
+    beta: float
+    hyperparameters: int
+    gold: Estimate | None = None
+    win_rate: Estimate | None = None
+    letters: str = ""
+    best: bool = False
+    proxy: float = np.nan
+    kl: float = np.nan
+    length: float = np.nan
+    samples: float = np.nan
+    reward_calls: float = np.nan
+    seconds: float = np.nan
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class PolicyTable:
+    """All policies of one task, the largest gold first; ``reference_length`` is in the pool's unit."""
+
+    task: str
+    signature: str
+    rows: tuple[PolicyRow, ...]
+    reference_length: float = np.nan
+    n_policies: int = 0
+
+
+def policy_tables(records: Sequence[CellRecord]) -> tuple[PolicyTable, ...]:
+    """Return a table a task.
+
+    Raises
+    ------
+    ResultsError
+        If the cells of a task have different signatures.
+    """
+    tasks: dict[str, list[CellRecord]] = {}
+    for record in records:
+        tasks.setdefault(record.task, []).append(record)
+    with threadpool_limits(limits=1):  # the number of threads decides the last bits of sums
+        return tuple(_table(task, cells) for task, cells in tasks.items())
+
+
+def _table(task: str, cells: Group) -> PolicyTable:
+    lines = sorted({cell.signature for cell in cells})
+    if len(lines) > 1:
+        got, do = " and ".join(lines), "give one folder of results a study"
+        raise ResultsError(who=f"policies on {task}", expected="one signature", got=got, do=do)
+    groups: dict[str, list[CellRecord]] = {}
+    for cell in cells:
+        groups.setdefault(cell.method, []).append(cell)
+    n_repetitions = max(map(len, groups.values()))
+    rows = {name: _bare(group, n_repetitions) for name, group in groups.items()}
+    whole = {name: group for name, group in groups.items() if not rows[name].note}
+    rows |= _measured(task, rows, whole)
+    ordered = sorted(rows.values(), key=lambda row: -row.gold.value if row.gold else np.inf)
+    lengths = [group[0].arrays["reference_length"].mean() for group in whole.values()]
+    length = float(lengths[0]) if lengths else np.nan
+    return PolicyTable(task, lines[0], tuple(ordered), length, int(cells[0].facts["n_policies"]))
+
+
+def _bare(group: Group, n_repetitions: int) -> PolicyRow:
+    facts, numbers = group[0].facts, len(group[0].facts["hyperparameters"])
+    row = PolicyRow(facts["reward_model"], facts["optimizer"], facts["beta"], numbers)
+    bad = [cell for cell in group if cell.status != "ok"]
+    if bad:
+        return replace(row, note=f"{len(bad)} of {len(group)} cells {bad[0].status}: {bad[0].phase}: {bad[0].error}")
+    return replace(row, note=f"{len(group)} of {n_repetitions} repetitions") if len(group) < n_repetitions else row
+
+
+def _measured(task: str, rows: Mapping[str, PolicyRow], whole: Mapping[str, Group]) -> dict[str, PolicyRow]:
+    if not whole:
+        return {}
+    gold, wins = (_resampled(task, whole, name) for name in ("gold", "win_rate"))
+    out, n = dict[str, PolicyRow](), len(whole)
+    p = np.ones((n, n))
+    for i, j in combinations(range(n), 2):
+        p[i, j] = p[j, i] = p_value(gold.difference_evidence(i, j))
+    found = standings(gold.sample.value.tolist(), separable_pairs(p))
+    for i, (name, group) in enumerate(whole.items()):
+        estimates: dict[str, Any] = {"gold": gold.estimate(i), "win_rate": wins.estimate(i)}
+        standing: dict[str, Any] = {"letters": found.letters[i], "best": found.best[i]}
+        note = "; ".join(sorted({note for cell in group for note in cell.notes}))
+        out[name] = replace(rows[name], **estimates, **standing, note=note, **_costs(group))
+    return out
+
+
+def _resampled(task: str, whole: Mapping[str, Group], name: str) -> Resampled:
+    return resample(_sample(whole, name), seeds.generator(0, "bootstrap", task=task))
+
+
+def _sample(whole: Mapping[str, Group], name: str) -> Sample:
+    """Return the values of prompts, one column a row of the table."""
+    values = np.stack([np.mean([_gain(cell, name) for cell in group], axis=0) for group in whole.values()])
+    one = next(iter(whole.values()))
+    low, high = (0.0, 1.0) if name == "win_rate" else _range(one[0])
+    return mean_sample(values, np.ones(values.shape), low, high, one[0].facts["n_test_responses"], len(one))
+
+
+def _range(cell: CellRecord) -> tuple[float, float]:
+    """Return what a gain in gold could be at least and at most on a prompt of the task."""
+    least, most = cell.arrays["gold_range"].T - cell.arrays["reference_gold"]
+    return float(least.min()), float(most.max())
+
+
+def _gain(cell: CellRecord, name: str) -> np.ndarray:
+    """Return the last policies' values, less the reference's where they have no zero of their own, by prompt."""
+    last = cell.arrays[name][-1].mean(axis=1)
+    return np.asarray(last - cell.arrays[f"reference_{name}"] if name in ("gold", "proxy", "length") else last)
+
+
+def _costs(group: Group) -> dict[str, Any]:
+    means = {name: [_gain(cell, name).mean() for cell in group] for name in ("proxy", "kl", "length")}
+    means |= {name: [cell.arrays[name][-1] for cell in group] for name in ("samples", "reward_calls")}
+    means |= {"seconds": [cell.facts.get("train_seconds", np.nan) for cell in group]}
+    return {name: float(np.mean(values)) for name, values in means.items()}

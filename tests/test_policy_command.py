@@ -1,0 +1,180 @@
+"""``rmsuite policy`` and its table: what is printed is what the cells hold, and finished cells stay."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command_line import Toys
+from plugin_files import TASKS, write
+from test_policy_cells import PLUGIN
+
+from rmsuite import plugins, results
+from rmsuite.book import read_book
+from rmsuite.commands import executing
+from rmsuite.errors import ResultsError
+from rmsuite.policy_study import FOLDER
+from rmsuite.reports.policies import policy_tables
+
+USUAL = ["-m", "good", "-t", "toy-gold", "-r", "2", "--steps", "8", "--policies", "2", "-j", "1", "-o", "out"]
+OPTIMIZERS = ["--optimizer", "rloo", "--optimizer", "optimum"]
+
+
+@pytest.fixture
+def toys(tmp_path, toy_root, capfd, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = Toys(tmp_path, write(tmp_path / "theirs.py", PLUGIN + TASKS.format(root=str(toy_root))), capfd)
+    found.install(monkeypatch)
+    return found
+
+
+def cells():
+    return list(results.read_all(Path("out") / FOLDER))
+
+
+def lines(answer):
+    return list(csv.DictReader(io.StringIO(answer.out)))
+
+
+def test_the_table_says_what_the_cells_hold(toys):
+    answer = toys("policy", *USUAL, *OPTIMIZERS, "--beta", "0.1", "--beta", "1", "--format", "csv")
+    assert answer.code == 0
+    assert len(cells()) == 8
+    found = lines(answer)
+    assert {(row["method"], row["optimizer"], row["beta"]) for row in found} == {
+        ("good", name, beta) for name in ("rloo", "optimum") for beta in ("0.1", "1.0")
+    }
+    for row in found:
+        own = [c for c in cells() if (c.facts["optimizer"], c.facts["beta"]) == (row["optimizer"], float(row["beta"]))]
+        gain = np.mean([c.arrays["gold"][-1].mean() - c.arrays["reference_gold"].mean() for c in own])
+        longer = np.mean([c.arrays["length"][-1].mean() - c.arrays["reference_length"].mean() for c in own])
+        assert float(row["gold_gain"]) == pytest.approx(gain)
+        assert float(row["length_gain"]) == pytest.approx(longer)
+        assert float(row["win_rate"]) == pytest.approx(np.mean([c.arrays["win_rate"][-1].mean() for c in own]))
+        assert float(row["kl"]) == pytest.approx(np.mean([c.arrays["kl"][-1].mean() for c in own]))
+        assert float(row["low"]) < float(row["gold_gain"]) < float(row["high"])
+        assert int(float(row["samples"])) == own[0].arrays["samples"][-1]
+        assert row["hyperparameters"] == ("1" if row["optimizer"] == "rloo" else "0")
+    gains = [float(row["gold_gain"]) for row in found]
+    assert gains == sorted(gains, reverse=True)
+
+
+def test_finished_cells_stay_and_the_table_is_the_same(toys):
+    first = toys("policy", *USUAL, *OPTIMIZERS)
+    again = toys("policy", *USUAL, *OPTIMIZERS)
+    assert "4 of 4 cells are there already" in again.err
+    assert again.out == first.out
+    more = toys("policy", *USUAL, *OPTIMIZERS, "--optimizer", "rloo[k=2]")
+    assert "4 of 6 cells are there already" in more.err
+    anew = toys("policy", *USUAL, *OPTIMIZERS, "--no-cache")
+    assert "already" not in anew.err
+
+
+def test_a_changed_plugin_is_computed_again(toys):
+    toys("policy", *USUAL, "--optimizer", "reader[path=x]")
+    answer = toys("policy", *USUAL, "--optimizer", "rloo")
+    assert answer.code == 0
+    write(toys.plugin, toys.plugin.read_text() + "\n# changed\n")
+    assert "already" not in toys("policy", *USUAL, "--optimizer", "rloo").err
+
+
+@pytest.mark.parametrize("other", [["--steps", "9"], ["--policies", "3"], ["--learning-rate", "0.5"], ["--seed", "1"]])
+def test_another_training_does_not_share_a_folder(toys, other):
+    assert toys("policy", *USUAL, "--optimizer", "best").code == 0
+    answer = toys("policy", *USUAL, "--optimizer", "best", *other)
+    assert answer.code == 2
+    assert "expected policies on toy-gold@1 with the signature of this run, got others" in answer.err
+
+
+def test_what_fails_is_said_in_the_table_and_the_exit_code(toys):
+    answer = toys("policy", *USUAL, "--optimizer", "broken", "--optimizer", "rloo")
+    assert answer.code == 1
+    assert "2 of 2 cells failed: train: ValueError: no step" in " ".join(answer.out.split())
+    assert "good, broken, beta=0.05 on toy-gold@1, repetitions 0, 1 failed in train: ValueError: no step" in answer.err
+    page = answer.err.split("its traceback and output: ")[1].splitlines()[0]
+    assert "ValueError: no step" in Path(page).read_text()
+    assert (
+        "2 of 4 cells are there already" in toys("policy", *USUAL, "--optimizer", "broken", "--optimizer", "rloo").err
+    )
+
+
+MISTAKES = {
+    ("--optimizer", "rlo"): "optimizer 'rlo': expected one of",
+    ("--optimizer", "rloo[j=2]"): "parameter of optimizer 'rloo', 'j': expected one of k",
+    ("--optimizer", "rloo", "-t", "toy-human"): "policies on task toy-human@1: expected gold rewards",
+    ("--optimizer", "rloo", "--beta", "-1"): "is not a positive number",
+}
+
+
+@pytest.mark.parametrize(("arguments", "message"), MISTAKES.items())
+def test_mistakes_are_refused(toys, arguments, message):
+    answer = toys("policy", *USUAL, *arguments)
+    assert answer.code == 2
+    assert message in answer.err
+
+
+def test_tables_of_methods_refuse_policy_cells(toys):
+    toys("policy", *USUAL, "--optimizer", "best")
+    answer = toys("table", "-o", "out/policies")
+    assert answer.code == 2
+    assert "expected cells of methods, got policy cells" in answer.err
+    run = toys("run", "-m", "good", "-t", "toy-gold", "-r", "1", "-o", "out")
+    assert run.code == 0
+    assert "optimum" not in run.out
+
+
+def test_markdown_and_text_say_the_units(toys):
+    for style in ("text", "markdown"):
+        said = " ".join(toys("policy", *USUAL, *OPTIMIZERS, "--format", style).out.split())
+        assert "in standard deviations within a prompt, of the training part" in said
+        assert "2 policies each" in said
+        assert "95% intervals: cluster bootstrap" in said
+
+
+def test_workers_may_not_read_what_policies_are_worth(toys):
+    catalogue = plugins.load([toys.plugin], installed=False)
+    book = read_book(catalogue.paths("rmsuite_tasks"))
+    local = executing.local(catalogue, book, Path("out"), 1, [])
+    assert Path("out") / FOLDER in local.conditions.forbidden
+
+
+# The table itself
+
+
+@pytest.fixture
+def records(toys):
+    assert toys("policy", *USUAL, *OPTIMIZERS).code == 0
+    return cells()
+
+
+def test_the_order_of_cells_moves_no_number(records):
+    (one,), (other,) = policy_tables(records), policy_tables(records[::-1])
+    assert {row.optimizer: row for row in one.rows} == {row.optimizer: row for row in other.rows}
+
+
+def test_a_policy_that_is_the_reference_gains_nothing_and_its_interval_is_finite(records):
+    def at_rest(cell):
+        arrays = {name: cell.arrays[name][:1] for name in ("gold", "proxy", "win_rate", "kl", "entropy", "length")}
+        return replace(cell, arrays={**cell.arrays, **arrays})
+
+    (table,) = policy_tables([at_rest(cell) for cell in records if cell.facts["optimizer"] == "rloo"])
+    (row,) = table.rows
+    assert row.gold.value == pytest.approx(0)
+    assert row.win_rate.value == pytest.approx(0.5)
+    assert -5 < row.gold.low < 0 < row.gold.high < 5
+
+
+def test_a_missing_repetition_is_said(records):
+    (table,) = policy_tables(records[1:])
+    notes = sorted(row.note for row in table.rows)
+    assert notes == ["", "1 of 2 repetitions"]
+    assert sum(row.gold is None for row in table.rows) == 1
+
+
+def test_cells_of_two_studies_share_no_table(records):
+    with pytest.raises(ResultsError, match="policies on toy-gold@1: expected one signature"):
+        policy_tables([*records[1:], replace(records[0], signature="rmsuite:2|task:other@1")])
