@@ -21,6 +21,16 @@ from rmsuite.render import STYLES
 RUN = ("-m", "good", "-t", "toy-gold", "-r", "1", "-j", "1")
 
 
+OPTIMIZER = """
+import rmsuite
+from rmsuite.policies import ReMax
+
+@rmsuite.hookimpl
+def rmsuite_optimizers():
+    return [rmsuite.PolicyOptimizer(name="climb", make=ReMax, summary="a test's optimizer")]
+"""
+
+
 @pytest.fixture
 def toys(tmp_path, toy_root, capfd, monkeypatch):
     return set_up(tmp_path, source("good", "better", root=toy_root), capfd, monkeypatch)
@@ -30,6 +40,7 @@ def toys(tmp_path, toy_root, capfd, monkeypatch):
 def finished(toys):
     """The toys, after one run into the default folder; its table is in a file, and texts to embed in another."""
     answer = toys("run", *RUN)
+    write(toys.folder / "climbs.py", OPTIMIZER)
     assert answer.code == 0
     Path("table.txt").write_text(answer.out)
     lines = (json.dumps({"prompt": f"{i}?", "chosen": f"{i}.", "rejected": "no"}) for i in range(6))
@@ -209,6 +220,7 @@ NEEDED = {
     "inspect": ["good"],
     "reproduce": ["table.txt"],
     "transfer": [*RUN, "--suite", "default"],
+    "policy": ["-m", "good", "-t", "toy-gold", "--optimizer", "climb", "--plugin", "climbs.py", "--steps", "3"],
     "embed": ["texts.jsonl"],
 }
 
@@ -248,13 +260,14 @@ def test_plugins_shows_what_each_offers_and_where_it_comes_from(toys):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_list_names_things_that_info_describes(toys, kind):
-    listed = toys("list", kind)
+    more = ["--plugin", write(toys.folder / "climbs.py", OPTIMIZER)]
+    listed = toys("list", kind, *more)
     assert (listed.code, listed.err) == (0, "")
     names = [line.split()[0] for line in listed.out.splitlines()]
     assert names
     assert set(show.LISTS) == set(KINDS)
     for name in names:
-        described = toys("info", name)
+        described = toys("info", name, *more)
         assert (described.code, described.err) == (0, ""), name
         assert len(described.out) > len(name)
 
