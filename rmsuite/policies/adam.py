@@ -11,7 +11,7 @@ FIRST, SECOND, LEAST = 0.9, 0.999, 1e-8
 
 @dataclass
 class Adam:
-    """Adam (arXiv:1412.6980, algorithm 1) over a list of arrays; decoupled weight decay (arXiv:1711.05101).
+    """Adam (arXiv:1412.6980) over a list of arrays; decoupled weight decay (arXiv:1711.05101).
 
     Parameters
     ----------

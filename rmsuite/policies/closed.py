@@ -27,7 +27,7 @@ class ClosedForm(Protocol):
 
 @dataclass(frozen=True)
 class BestOf:
-    """The best, by reward, of n independent responses of the reference (arXiv:2401.01879, lemma 1).
+    """The best, by reward, of n independent responses of the reference (arXiv:2401.01879).
 
     ``P(y) = ref(y) / ref(ties of y) * (ref(r <= r_y)^n - ref(r < r_y)^n)``: of equally rewarded draws the first is
     taken. Draws are with replacement; best-of-n metrics draw from a pool without. Its KL to the reference is at most
@@ -56,7 +56,7 @@ class BestOf:
 class Optimum:
     """The policy that maximises ``E[reward] - beta * KL(pi || reference)``: in proportion to ``ref * exp(r / beta)``.
 
-    (arXiv:2305.18290, equation 4.) No other distribution on the pool has a larger objective. With ``beta`` 0 it is
+    (arXiv:2305.18290.) No other distribution on the pool has a larger objective. With ``beta`` 0 it is
     the limit: the reference among the responses of the largest reward that it gives at all.
 
     Parameters

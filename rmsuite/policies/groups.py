@@ -14,7 +14,7 @@ from rmsuite.policies.settings import flag, number, whole
 
 @dataclass(frozen=True)
 class RLOO:
-    """REINFORCE leave-one-out (arXiv:2402.14740, section 2; first Kool et al., 2019).
+    """REINFORCE leave-one-out (arXiv:2402.14740; first Kool et al., 2019).
 
     ``A_i = v_i - mean of the other k - 1 values``, mean over the k samples. Unbiased. k samples and k rewards a prompt.
 
@@ -41,7 +41,7 @@ class RLOO:
 
 @dataclass(frozen=True)
 class GRPO:
-    """Group-relative policy optimisation (arXiv:2402.03300, section 4.1), on policy: one update for a batch.
+    """Group-relative policy optimisation (arXiv:2402.03300), on policy: one update for a batch.
 
     ``A_i = (v_i - mean) / (s + epsilon)``, mean and standard deviation s over the k samples of the prompt. So a
     prompt weighs the more, the less its rewards differ: the estimate is not one of the objective's slope, even up to

@@ -22,7 +22,7 @@ class _Batch:
 
 @dataclass(frozen=True)
 class PPO:
-    """Proximal policy optimisation (arXiv:1707.06347, equation 7, and a squared loss for the values).
+    """Proximal policy optimisation (arXiv:1707.06347, clipped, and a squared loss for the values).
 
     ``A = v(y) - V(x)``; each pass goes up along the slope of ``min(q A, clip(q, 1 - clip, 1 + clip) A)``, q the ratio
     of the policy now to the one that sampled. V is linear in the mean embedding of the prompt's responses, learned by
