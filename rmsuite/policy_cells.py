@@ -17,10 +17,8 @@ import numpy as np
 
 from rmsuite import handover, harness, results, reuse, signature, tracebacks
 from rmsuite.arrays import Gathered
-from rmsuite.data import PreferencePairs
 from rmsuite.errors import ContractError
 from rmsuite.harness import Done, Entrant
-from rmsuite.method import Configured
 from rmsuite.optimizers import tuned
 from rmsuite.policies import Values
 from rmsuite.policy_setting import PolicySetting, Proxy
@@ -62,35 +60,20 @@ class Executor(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class RewardJob:
-    """A method that is fitted as in any cell, and rewards the training and the test responses."""
+class RewardJob(harness.Job):
+    """A method that is fitted as in its cell without policies, and rewards the training and the test responses."""
 
-    setting: PolicySetting
-    entrant: Entrant
-
-    @property
-    def configured(self) -> Configured:
-        """The method."""
-        return self.entrant.configured
-
-    @cached_property
-    def _plain(self) -> harness.Job:
-        return harness.Job(self.setting.setting, self.entrant)
+    policies: PolicySetting
 
     @property
-    def seed(self) -> int:
-        """That of the method's cell without policies: it is the same fit."""
-        return self._plain.seed
-
-    @property
-    def pairs(self) -> PreferencePairs:
-        """What it is trained on."""
-        return self._plain.pairs
+    def test_rows(self) -> np.ndarray | Gathered:
+        """What it has to reward."""
+        return self.policies.rewarded
 
     @property
     def test_embeddings(self) -> np.ndarray | Gathered:
-        """What it has to reward."""
-        return self.setting.rewarded
+        """The same."""
+        return self.policies.rewarded
 
     @property
     def asked_pairs(self) -> tuple[np.ndarray, np.ndarray]:
@@ -178,7 +161,7 @@ def run(
         on_cell(records[-1])
 
     fitted = _fitted(tasks, entrants, study, repetitions, root_seed, executor, done)
-    cells = [_Cell(job.setting, study, job.entrant, *one, fit) for job, fit, some in fitted for one in some]
+    cells = [_Cell(job.policies, study, job.entrant, *one, fit) for job, fit, some in fitted for one in some]
     for cell in cells:
         if cell.fitted.rewards is None:
             finish(_failed(cell, cell.fitted))
@@ -213,9 +196,9 @@ def _fitted(
                 if not done(task.card.label, label(method, improver.configured.label, beta), repetition)
             ]
             if some:
-                needed[RewardJob(setting, entrant)] = some
+                needed[RewardJob(setting.setting, entrant, setting)] = some
     for job in needed:
-        _ = job.setting.trained, job.setting.tested, job.pairs  # here, where nothing else asks for them
+        _ = job.policies.trained, job.policies.tested, job.pairs  # here, where nothing else asks for them
     outcomes = dict(executor.run(iter(needed))) if needed else {}
     return [(job, outcomes[job], some) for job, some in needed.items()]
 
