@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from rmsuite.option_values import positive, price, quantity, whole
+from rmsuite.option_values import finite, positive, price, quantity, whole
 
 
 def add_policies(command: argparse.ArgumentParser) -> None:
@@ -26,10 +26,17 @@ def add_policies(command: argparse.ArgumentParser) -> None:
     for option, kind, default, help in (
         ("--policies", positive, 5, "policies a cell, by seed (default: 5)"),
         ("--steps", whole, 500, "steps of training (default: 500)"),
-        ("--prompts", whole, 0, "prompts a step, 0 for all (default: 0)"),
+        ("--prompts", whole, 32, "prompts a step, 0 for all (default: 32)"),
         ("--hidden", whole, 0, "units of the policy's hidden layer, 0 for a linear one (default: 0)"),
     ):
         command.add_argument(option, type=kind, default=default, metavar="N", help=help)
+    shift = "added to the rewards that optimizers get, in standard deviations, for no pair teaches a zero (default: 0)"
+    command.add_argument("--shift", type=finite, default=0, metavar="X", help=shift)
+    command.add_argument(
+        "--target", type=quantity, default=1.0, metavar="X", help="gold gain that samples are counted to (default: 1.0)"
+    )
+    against = "an optimizer of this command, whose number of samples to the target others are compared with"
+    command.add_argument("--against", metavar="NAME", help=against)
     rate = "of the policies (default: 0.01)"
     command.add_argument("--learning-rate", type=quantity, default=0.01, metavar="X", help=rate)
     command.add_argument(

@@ -33,6 +33,13 @@ def quantity(text: str) -> float:
     return number
 
 
+def finite(text: str) -> float:
+    """Return a finite number."""
+    if not math.isfinite(number := float(text)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a finite number")
+    return number
+
+
 def words(text: str) -> str:
     """Return text that a card can hold."""
     try:

@@ -95,7 +95,7 @@ class _Cell:
     @cached_property
     def proxy(self) -> Proxy:
         assert self.fitted.rewards is not None
-        return self.setting.proxy(self.fitted.rewards)
+        return self.setting.proxy(self.fitted.rewards, self.study.shift)
 
     def job(self) -> PolicyJob:
         seeds = tuple(self.setting.seed(policy=i) for i in range(self.study.n_policies))
@@ -118,6 +118,7 @@ class _Cell:
             "beta": float(self.beta),
             "hyperparameters": tuned(settings),
             "n_policies": self.study.n_policies,
+            "shift": self.study.shift,
             **{f"{phase}_seconds": seconds for phase, seconds in self.fitted.seconds.items()},
         }
         return {

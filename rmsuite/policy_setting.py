@@ -112,13 +112,13 @@ class PolicySetting:
     def _sources(self) -> tuple[Source, Source]:
         return self.setting.task.training, self.setting.task.tested
 
-    def proxy(self, rewards: np.ndarray) -> Proxy:
-        """Return the rewards that a reward model gave for ``rewarded``."""
+    def proxy(self, rewards: np.ndarray, shift: float = 0.0) -> Proxy:
+        """Return the rewards that a reward model gave for ``rewarded``; ``shift`` is added to them, in their unit."""
         out = np.empty(len(rewards))
         out[self.rewarded_order] = rewards
         train, test = np.split(out, [len(self.trained.order)])
         unit = Unit.of(self.trained.part.offsets, train)
-        return Proxy(self, unit, unit(train), unit(test), train, test)
+        return Proxy(self, unit, unit(train) + shift, unit(test) + shift, train, test)
 
     @cached_property
     def _folder(self) -> Path:
@@ -152,7 +152,8 @@ class PolicySetting:
 class Proxy:
     """What a reward model gave for the training and the test responses, in the order of the parts.
 
-    ``train`` and ``test`` are in units of the training part; ``raw_train`` and ``raw_test`` as they were given.
+    ``train`` and ``test`` are in units of the training part, and shifted; ``raw_train`` and ``raw_test`` as they were
+    given.
     """
 
     setting: PolicySetting

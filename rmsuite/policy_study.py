@@ -41,21 +41,38 @@ class Study:
         Its ``beta`` is replaced by each of ``betas``.
     n_policies : int
         Policies a cell, which differ by their seeds.
+    shift : float
+        Added to the rewards that optimizers get, in their unit. Pairs do not teach a reward model where its zero lies;
+        an optimizer with a good baseline does not mind.
     """
 
     improvers: Sequence[Improver]
     betas: Sequence[float]
     training: Training = field(default_factory=Training)
     n_policies: int = 5
+    shift: float = 0.0
 
     def signature(self) -> dict[str, str]:
         """Return the parts that the signature of policy cells has beside those of the task."""
         given = {name: value for name, value in asdict(self.training).items() if name not in ("beta", "watch")}
+        given |= {"shift": self.shift}
         return {"policies": str(self.n_policies), "training": ",".join(f"{k}={v}" for k, v in given.items())}
 
     def made_of(self) -> dict[str, str]:
         """Return what all its cells are made of beside task, method, optimizer and beta."""
         return {"watch": ",".join(map(str, self.training.watch))}
+
+
+def milestones(steps: int) -> tuple[int, ...]:
+    """Return after which steps policies are judged: each half a doubling later, for what happens first happens fast.
+
+    Examples
+    --------
+    >>> milestones(30)
+    (1, 2, 3, 4, 6, 8, 11, 16, 23)
+    """
+    halves = (round(2 ** (half / 2)) for half in range(2 * max(steps, 1).bit_length() + 1))
+    return tuple(sorted({step for step in halves if step < steps}))
 
 
 def label(method: str, optimizer: str, beta: float) -> str:

@@ -10,19 +10,18 @@ from dataclasses import replace
 from rmsuite import policy_cells, results, reuse, signature
 from rmsuite.book import TaskBook
 from rmsuite.commands import ending, executing, run, shared
-from rmsuite.errors import ResultsError
+from rmsuite.errors import ResultsError, unknown_name
 from rmsuite.executors import Local
 from rmsuite.harness import Entrant
 from rmsuite.plugins import Catalogue
 from rmsuite.policies import Training
-from rmsuite.policy_study import FOLDER, Improver, Study
+from rmsuite.policy_study import FOLDER, Improver, Study, milestones
 from rmsuite.render.policies import render_policies
 from rmsuite.reports.policies import policy_tables
 from rmsuite.results import CellRecord
 from rmsuite.tasks import Task
 
 DEFAULT_BETA = 0.05  # what the authors of ReMax trained with
-WATCHED = 4  # parts of a training after which policies are judged
 
 
 def show_policies(options: Namespace) -> int:
@@ -30,7 +29,7 @@ def show_policies(options: Namespace) -> int:
     catalogue = shared.catalogue(options)
     book = shared.book(catalogue)
     entrants, study = run.entrants(catalogue, options.method), _study(catalogue, options)
-    tasks = run.asked(book, options)
+    tasks, against = run.asked(book, options), _against(catalogue, study, options)
     _refuse_another_signature(tasks, study, options)
     cells = list(policy_cells.wanted(tasks, entrants, study, options.repetitions, options.seed))
     kept, todo = _planned(cells, options)
@@ -39,7 +38,7 @@ def show_policies(options: Namespace) -> int:
     records = [*kept, *_computed(catalogue, book, options, tasks, entrants, study, todo)]
     order = {(cell.task, cell.method, cell.repetition): place for place, cell in enumerate(cells)}
     records.sort(key=lambda record: order[record.task, record.method, record.repetition])
-    print(render_policies(policy_tables(records), options.format), flush=True)
+    print(render_policies(policy_tables(records, options.target, against), options.format), flush=True)
     return _conclude(options, records)
 
 
@@ -48,16 +47,25 @@ def _study(catalogue: Catalogue, options: Namespace) -> Study:
     for text in options.optimizer:
         plugin, configured = catalogue.optimizer(text)
         improvers[configured.label] = Improver(configured, plugin.source, catalogue.code_of_optimizer(configured))
-    watch = {options.steps * part // WATCHED for part in range(1, WATCHED)} - {0}
     training = Training(
         steps=options.steps,
         prompts=options.prompts,
         learning_rate=options.learning_rate,
         hidden=options.hidden,
-        watch=tuple(sorted(watch)),
+        watch=milestones(options.steps),
     )
     betas = tuple(dict.fromkeys(options.beta or [DEFAULT_BETA]))
-    return Study(list(improvers.values()), betas, training, options.policies)
+    return Study(list(improvers.values()), betas, training, options.policies, float(options.shift))
+
+
+def _against(catalogue: Catalogue, study: Study, options: Namespace) -> str:
+    """Return the label of the optimizer that samples are compared with, "" for none."""
+    if options.against is None:
+        return ""
+    label, known = catalogue.optimizer(options.against)[1].label, [one.configured.label for one in study.improvers]
+    if label not in known:
+        raise unknown_name("--against", label, known, "name it with --optimizer too")
+    return label
 
 
 def _planned(cells: Iterable[reuse.Wanted], options: Namespace) -> tuple[list[CellRecord], list[reuse.Wanted]]:

@@ -18,12 +18,14 @@ from rmsuite.statistics.comparisons import FAMILY_LEVEL
 FIELDS = (
     *("task", "method", "optimizer", "beta", "gold_gain", "low", "high", "letters"),
     *("win_rate", "win_rate_low", "win_rate_high", "proxy_gain", "kl", "length_gain", "reference_length"),
-    *("samples", "reward_calls", "seconds", "hyperparameters", "note", "signature"),
+    *("sd", "steps", "samples", "reward_calls", "seconds", "hyperparameters", "target", "samples_to", "samples_low"),
+    *("samples_high", "against", "ratio", "ratio_low", "ratio_high", "note", "signature"),
 )
 HEADERS = (
-    *("reward model", "optimizer", "beta", "gold gain ↑", "win rate % ↑", "proxy gain", "KL", "longer by"),
-    *("samples", "reward calls", "train s", "hyperparameters"),
+    *("reward model", "optimizer", "beta", "gold gain ↑", "sd", "win rate % ↑", "proxy gain", "KL", "longer by"),
+    *("steps", "samples", "reward calls", "train s", "hyperparameters"),
 )
+NEVER = "never"
 Block = Callable[[str, Grid, list[str]], str]
 
 
@@ -40,17 +42,30 @@ def _readable(block: Block, bold: bool) -> Callable[[Sequence[PolicyTable]], str
 
 
 def _grid(table: PolicyTable) -> Grid:
-    return Grid(HEADERS, tuple(tuple(_cells(row)) for row in table.rows))
+    compared = [f"samples to {table.target:+g} ↓", *([f"times {plain(table.against)}'s"] if table.against else [])]
+    return Grid((*HEADERS, *compared), tuple(tuple(_cells(row, table)) for row in table.rows))
 
 
-def _cells(row: PolicyRow) -> Iterator[Cell]:
+def _cells(row: PolicyRow, table: PolicyTable) -> Iterator[Cell]:
     yield from (Cell(plain(row.method)), Cell(plain(row.optimizer)), Cell(f"{row.beta:g}"))
     yield Cell(f"{_interval(row.gold, 1, '+.3f')} {row.letters}".rstrip(), row.best)
+    yield Cell(_number(row.sd, ".3f"))
     yield Cell(_interval(row.win_rate, 100, ".1f"))
     shown = ((row.proxy, "+.3f"), (row.kl, ".3f"), (row.length, "+,.0f"))
-    counted = ((row.samples, ",.0f"), (row.reward_calls, ",.0f"), (row.seconds, ".2f"))
+    counted = ((row.steps, ",.0f"), (row.samples, ",.0f"), (row.reward_calls, ",.0f"), (row.seconds, ".2f"))
     yield from (Cell(_number(value, style)) for value, style in (*shown, *counted))
     yield Cell(str(row.hyperparameters))
+    yield Cell(_reached(row.samples_to, ",.0f"))
+    if table.against:
+        yield Cell(_reached(row.ratio, ".2f"))
+
+
+def _reached(found: Estimate | None, style: str) -> str:
+    """Return where a level is reached; an end of the interval may be never."""
+    if found is None:
+        return GAP
+    value, low, high = (f"{x:{style}}" if math.isfinite(x) else NEVER for x in (found.value, found.low, found.high))
+    return f"{value} [{low}, {high}]"
 
 
 def _number(value: float, style: str) -> str:
@@ -73,13 +88,30 @@ def _footer(table: PolicyTable, bold: bool) -> list[str]:
         "than a response of the reference, ties a half. KL to the reference in nats; beta is its price in units of "
         f"proxy. Longer by: expected length less the reference's {_number(table.reference_length, ',.0f')}, in the "
         "pool's unit.",
-        f"Means over repetitions and {table.n_policies} policies each. Samples and reward calls are of one policy's "
-        "training, seconds of all policies of a cell side by side; closed forms train nothing.",
+        f"Means over repetitions and {table.n_policies} policies each; sd: of the gold gain over these. Steps, samples "
+        "and reward calls are of one policy's training, seconds of all policies of a cell side by side; closed forms "
+        "train nothing.",
+        *_samples(table),
         *_letters(table, bold),
         *([f"{interval_line(found, 'test prompts')}.", *few_prompts(found)] if found else ["No row has a number."]),
         *(f"Note: {r.method}, {r.optimizer}, beta {r.beta:g}: {r.note}." for r in table.rows if r.note),
     ]
     return [*map(plain, lines), f"Signature: {table.signature}"]
+
+
+def _samples(table: PolicyTable) -> list[str]:
+    found = [row.samples_to for row in table.rows if row.samples_to]
+    if not found:
+        return []
+    one = found[0]
+    against = f"; times {table.against}'s: with the same reward model and beta" if table.against else ""
+    said = (
+        f"Samples to {table.target:+g}: responses that a policy wrote until the mean gold gain first reached that, by "
+        f"straight lines between the steps that are stored{against}. A sample is a response, a greedy one too. "
+        f"Intervals: {one.method}, {one.n_draws:,} draws of {one.n_clusters:,} test prompts and of the {one.n_items} "
+        f"trainings of each repetition; they speak of {one.population.replace('clusters', 'prompts')}."
+    )
+    return [said]
 
 
 def _letters(table: PolicyTable, bold: bool) -> list[str]:
@@ -106,12 +138,23 @@ def _line(table: PolicyTable, row: PolicyRow) -> dict[str, object]:
     line |= {"task": table.task, "signature": table.signature, "beta": row.beta}
     numbers = {"proxy_gain": row.proxy, "kl": row.kl, "length_gain": row.length, "samples": row.samples}
     numbers |= {"reward_calls": row.reward_calls, "seconds": row.seconds, "reference_length": table.reference_length}
+    numbers |= {"sd": row.sd, "steps": row.steps, "target": table.target, **_compared(row)}
     line |= {name: value for name, value in numbers.items() if math.isfinite(value)}
     if gold := finite(row.gold):
         line |= {"gold_gain": gold.value, "low": gold.low, "high": gold.high}
     if wins := finite(row.win_rate):
         line |= {"win_rate": wins.value, "win_rate_low": wins.low, "win_rate_high": wins.high}
-    return line | {"hyperparameters": row.hyperparameters}
+    return line | {"hyperparameters": row.hyperparameters, "against": guarded(table.against)}
+
+
+def _compared(row: PolicyRow) -> dict[str, float]:
+    """Return samples to the target and their ratio; what is never is left out, as other gaps are."""
+    out = dict[str, float]()
+    for name, found in (("samples", row.samples_to), ("ratio", row.ratio)):
+        if found:
+            value = "samples_to" if name == "samples" else name
+            out |= {value: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
+    return out
 
 
 POLICY_STYLES: Mapping[str, Callable[[Sequence[PolicyTable]], str]] = {

@@ -12,6 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from rmsuite import seeds
 from rmsuite.errors import ResultsError
+from rmsuite.reports.policy_samples import TARGET, samples_to
 from rmsuite.results import CellRecord
 from rmsuite.statistics import Estimate, Resampled, Sample, mean_sample, p_value, resample, separable_pairs, standings
 
@@ -34,8 +35,14 @@ class PolicyRow:
         As ``gold``, of the reward model's rewards.
     kl, length : float
         KL to the reference in nats; expected length less that of the reference, in the pool's unit.
-    samples, reward_calls, seconds : float
-        Of one policy's training, and of the training of all policies of a cell side by side.
+    sd : float
+        Of ``gold`` over all trainings: policies and repetitions; NaN where there is one.
+    steps, samples, reward_calls, seconds : float
+        Of one policy's training; the seconds are those of all policies of a cell side by side.
+    samples_to : Estimate
+        Samples until the gold gain first reaches the table's target; infinite where it never does.
+    ratio : Estimate
+        ``samples_to`` over that of the table's ``against`` with the same reward model and beta.
     hyperparameters : int
         How many numbers the optimizer has to be tuned by.
     note : str
@@ -53,25 +60,41 @@ class PolicyRow:
     proxy: float = np.nan
     kl: float = np.nan
     length: float = np.nan
+    sd: float = np.nan
+    steps: float = np.nan
     samples: float = np.nan
     reward_calls: float = np.nan
     seconds: float = np.nan
+    samples_to: Estimate | None = None
+    ratio: Estimate | None = None
     note: str = ""
 
 
 @dataclass(frozen=True)
 class PolicyTable:
-    """All policies of one task, the largest gold first; ``reference_length`` is in the pool's unit."""
+    """All policies of one task, the largest gold first; ``reference_length`` is in the pool's unit.
+
+    ``target`` is the gold gain that samples are counted to, ``against`` the optimizer that they are compared with.
+    """
 
     task: str
     signature: str
     rows: tuple[PolicyRow, ...]
     reference_length: float = np.nan
     n_policies: int = 0
+    target: float = TARGET
+    against: str = ""
 
 
-def policy_tables(records: Sequence[CellRecord]) -> tuple[PolicyTable, ...]:
+def policy_tables(records: Sequence[CellRecord], target: float = TARGET, against: str = "") -> tuple[PolicyTable, ...]:
     """Return a table a task.
+
+    Parameters
+    ----------
+    target : float
+        Gold gain, above 0, that samples are counted to.
+    against : str
+        An optimizer, as in its cells, that numbers of samples are compared with.
 
     Raises
     ------
@@ -79,13 +102,13 @@ def policy_tables(records: Sequence[CellRecord]) -> tuple[PolicyTable, ...]:
         If the cells of a task have different signatures.
     """
     tasks: dict[str, list[CellRecord]] = {}
-    for record in records:
+    for record in sorted(records, key=lambda record: record.repetition):  # the order of a sum moves its last bits
         tasks.setdefault(record.task, []).append(record)
     with threadpool_limits(limits=1):  # the number of threads decides the last bits of sums
-        return tuple(_table(task, cells) for task, cells in tasks.items())
+        return tuple(_table(task, cells, target, against) for task, cells in tasks.items())
 
 
-def _table(task: str, cells: Group) -> PolicyTable:
+def _table(task: str, cells: Group, target: float, against: str) -> PolicyTable:
     lines = sorted({cell.signature for cell in cells})
     if len(lines) > 1:
         got, do = " and ".join(lines), "give one folder of results a study"
@@ -97,10 +120,13 @@ def _table(task: str, cells: Group) -> PolicyTable:
     rows = {name: _bare(group, n_repetitions) for name, group in groups.items()}
     whole = {name: group for name, group in groups.items() if not rows[name].note}
     rows |= _measured(task, rows, whole)
+    for name, (samples, ratio) in samples_to(task, whole, target, against).items():
+        rows[name] = replace(rows[name], samples_to=samples, ratio=ratio)
     ordered = sorted(rows.values(), key=lambda row: -row.gold.value if row.gold else np.inf)
     lengths = [group[0].arrays["reference_length"].mean() for group in whole.values()]
     length = float(lengths[0]) if lengths else np.nan
-    return PolicyTable(task, lines[0], tuple(ordered), length, int(cells[0].facts["n_policies"]))
+    n_policies = int(cells[0].facts["n_policies"])
+    return PolicyTable(task, lines[0], tuple(ordered), length, n_policies, target, against)
 
 
 def _bare(group: Group, n_repetitions: int) -> PolicyRow:
@@ -155,6 +181,8 @@ def _gain(cell: CellRecord, name: str) -> np.ndarray:
 
 def _costs(group: Group) -> dict[str, Any]:
     means = {name: [_gain(cell, name).mean() for cell in group] for name in ("proxy", "kl", "length")}
-    means |= {name: [cell.arrays[name][-1] for cell in group] for name in ("samples", "reward_calls")}
+    means |= {name: [cell.arrays[name][-1] for cell in group] for name in ("steps", "samples", "reward_calls")}
     means |= {"seconds": [cell.facts.get("train_seconds", np.nan) for cell in group]}
-    return {name: float(np.mean(values)) for name, values in means.items()}
+    runs = [cell.arrays["gold"][-1].mean(axis=0) for cell in group]
+    sd = float(np.std(runs, ddof=1)) if np.size(runs) > 1 else np.nan
+    return {"sd": sd, **{name: float(np.mean(values)) for name, values in means.items()}}

@@ -1,0 +1,48 @@
+"""How many samples policies take to a gold gain, and how many times those of another optimizer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from rmsuite import seeds
+from rmsuite.results import CellRecord
+from rmsuite.statistics import Draws, Estimate, Reached, reached
+
+TARGET = 1.0  # standard deviations of gold within a prompt
+POPULATION = "clusters like these and trainings anew of policies against these reward models"
+Group = Sequence[CellRecord]
+Compared = tuple[Estimate, Estimate | None]
+
+
+def samples_to(task: str, groups: Mapping[str, Group], target: float, against: str) -> dict[str, Compared]:
+    """Return the samples of each group of cells that was trained, and their ratio to those of ``against``.
+
+    The groups have the same repetitions, and as many policies in each. What is followed is the gain of all prompts,
+    policies and repetitions together. Prompts are drawn anew, and the policies of each repetition.
+    """
+    curves = {name: _gains(group) for name, group in groups.items() if len(group[0].arrays["steps"]) > 1}
+    if not curves:
+        return {}
+    _, n_repetitions, n_policies, n_prompts = next(iter(curves.values())).shape
+    draws = Draws.of(n_prompts, n_repetitions, n_policies, seeds.generator(0, "bootstrap", task=task, of="samples"))
+    found = {
+        name: reached(gains, groups[name][0].arrays["samples"].astype(float), target, draws, POPULATION)
+        for name, gains in curves.items()
+    }
+    return {name: (one.estimate(), _ratio(name, found, groups, against)) for name, one in found.items()}
+
+
+def _gains(group: Group) -> np.ndarray:
+    """Return gold gains along the path, ``(n_steps, n_repetitions, n_policies, n_prompts)``."""
+    each = [cell.arrays["gold"] - cell.arrays["reference_gold"][:, None] for cell in group]
+    return np.moveaxis(np.stack(each, axis=1), 2, 3)
+
+
+def _ratio(name: str, found: Mapping[str, Reached], groups: Mapping[str, Group], against: str) -> Estimate | None:
+    wanted = {**groups[name][0].facts, "optimizer": against}
+    for other, one in found.items():
+        if all(groups[other][0].facts[key] == wanted[key] for key in ("reward_model", "optimizer", "beta")):
+            return found[name].over(one) if other != name else None
+    return None
