@@ -21,7 +21,7 @@ from rmsuite.arrays import Gathered, row_slices
 from rmsuite.data import PreferencePairs
 from rmsuite.forks import GoneError, Server, Worker
 from rmsuite.policy_worker import PolicyJob
-from rmsuite.worker import Outcome, Phase
+from rmsuite.worker import Labelled, Outcome, Phase
 
 # One thread: the number of threads decides the order of sums, and with it the last bits of a result.
 ONE_THREAD = dict.fromkeys(
@@ -52,15 +52,6 @@ class Stop(Protocol):
 
     def is_set(self) -> bool:
         """Whether it is."""
-        ...
-
-
-class Labelled(Protocol):
-    """A configured method, or what becomes one when a worker reads it."""
-
-    @property
-    def label(self) -> str:
-        """How tables name it."""
         ...
 
 

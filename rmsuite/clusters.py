@@ -18,10 +18,11 @@ import numpy as np
 from rmsuite import parcels, worker
 from rmsuite.errors import ClusterError, describe
 from rmsuite.parcels import Movable
+from rmsuite.policy_worker import PolicyJob
 from rmsuite.sites import Absent, Order, Unlike, end, run_cell
 from rmsuite.worker import Outcome
 
-J = TypeVar("J", bound=Movable)
+J = TypeVar("J", bound=Movable | PolicyJob)
 ATTEMPTS = 3  # to run a cell whose future the cluster loses
 CONNECT = 20  # seconds to wait for a scheduler
 
@@ -41,10 +42,16 @@ class Dask:
         ClusterError
             If there is no scheduler at the address, or none any more, or a Dask worker would give other numbers.
         """
+        with self.started() as run:
+            yield from run.run(jobs)
+
+    @contextlib.contextmanager
+    def started(self) -> Iterator[_Run]:
+        """Connect, for jobs that are run one lot after another; raises as ``run`` does."""
         with _client(self.address) as client:
             order = replace(self.order, name=uuid.uuid4().hex)
             try:
-                yield from _Run(client, order).outcomes(iter(jobs))
+                yield _Run(client, order)
             finally:
                 with contextlib.suppress(Exception):  # the cluster may be gone, and the run has its results
                     client.run(end, order.name, on_error="ignore")
@@ -90,7 +97,8 @@ class _Run:
         self._data: dict[str, Any] = {}
         self._done: Any = as_completed(loop=client.loop)  # type: ignore[no-untyped-call]
 
-    def outcomes(self, jobs: Iterator[J]) -> Iterator[tuple[J, Outcome]]:
+    def run(self, jobs: Iterable[J]) -> Iterator[tuple[J, Outcome]]:
+        jobs = iter(jobs)
         yield from self._fill(jobs)
         while self._open:
             future = next(self._done)
@@ -148,7 +156,7 @@ class _Run:
         self._submit(sent)
         return None
 
-    def _send(self, job: Movable, sha256: str) -> None:
+    def _send(self, job: Movable | PolicyJob, sha256: str) -> None:
         """Send an embedding set, once: Dask hands it on from there, also to workers that come later."""
         if sha256 in self._data:
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -27,22 +28,43 @@ class Local:
 
     def run(self, jobs: Iterable[J]) -> Iterator[tuple[J, Outcome]]:
         """Yield each job with its outcome, in the order in which they finish."""
+        with self.started() as slots:
+            yield from slots.run(jobs)
+
+    @contextlib.contextmanager
+    def started(self) -> Iterator[Slots]:
+        """Start the process that forks workers, for jobs that are run one lot after another."""
+        workers = Workers(self.conditions)
+        slots = Slots(workers, self.n_jobs)
+        try:
+            yield slots
+        finally:
+            slots.stop()
+            workers.close()
+
+
+class Slots:
+    """What runs so many jobs at a time."""
+
+    def __init__(self, workers: Workers, n_jobs: int) -> None:
+        self._workers, self._n_jobs = workers, n_jobs
+        self._stop, self._threads = threading.Event(), list[threading.Thread]()
+
+    def run(self, jobs: Iterable[J]) -> Iterator[tuple[J, Outcome]]:
+        """Yield each job with its outcome, in the order in which they finish."""
         waiting, lock = iter(jobs), threading.Lock()
         done: queue.Queue[tuple[J, Outcome] | BaseException | None] = queue.Queue()
-        stop, workers = threading.Event(), Workers(self.conditions)
-        slots = [
-            threading.Thread(target=_slot, args=(workers, waiting, lock, done, stop), daemon=True)
-            for _ in range(self.n_jobs)
-        ]
-        for slot in slots:
-            slot.start()
-        try:
-            yield from _until_all_slots_end(done, len(slots))
-        finally:
-            stop.set()
-            for slot in slots:
-                slot.join()
-            workers.close()
+        given = self._workers, waiting, lock, done, self._stop
+        self._threads = [threading.Thread(target=_slot, args=given, daemon=True) for _ in range(self._n_jobs)]
+        for thread in self._threads:
+            thread.start()
+        yield from _until_all_slots_end(done, self._n_jobs)
+
+    def stop(self) -> None:
+        """End what runs, and take no more jobs."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
 
 
 def _slot(
@@ -94,6 +116,11 @@ class InProcess:
             with threadpool_limits(limits=1):
                 outcome = in_steps(self._call, job)
             yield job, outcome
+
+    @contextlib.contextmanager
+    def started(self) -> Iterator[InProcess]:
+        """Return itself: there is nothing to start."""
+        yield self
 
     def _call(self, step: Callable[..., Outcome], *given: Any) -> Outcome:
         try:

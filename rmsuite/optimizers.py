@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from rmsuite.errors import ContractError, PluginError, RmsuiteError
+from rmsuite.errors import ContractError, PluginError, RmsuiteError, on_behalf_of
 from rmsuite.method import NAME, all_parameters, parameters_of, spell
 
 if TYPE_CHECKING:
@@ -90,10 +90,13 @@ class ConfiguredOptimizer:
         ------
         ContractError
             If what its plugin makes is neither an optimizer nor a closed form.
+        RmsuiteError
+            If a hyperparameter is none that it may have; what a stranger's ``make`` raises is raised as it is.
         """
         from rmsuite.policies import ClosedForm, Optimizer
 
-        made = self.optimizer.make(**self.parameters, **({BETA: beta} if self.optimizer.takes_beta else {}))
+        with on_behalf_of(f"optimizer {self.label!r}"):
+            made = self.optimizer.make(**self.parameters, **({BETA: beta} if self.optimizer.takes_beta else {}))
         if not isinstance(made, Optimizer | ClosedForm) or isinstance(made, type):
             expected = "an object with `coefficients` or `log_probabilities`"
             do = "return an Optimizer or a ClosedForm of rmsuite.policies"

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 
-from rmsuite.option_values import finite, positive, price, quantity, whole
+from rmsuite.option_values import failures, finite, positive, price, quantity, whole
 
 
 def add_policies(command: argparse.ArgumentParser) -> None:
     """Add what policies are trained with and against."""
-    command.set_defaults(in_process=False, pdb=False)
     for names, help in (
         (("-m", "--method"), "a method, with parameters as in 'mine[penalty=1.0]' (repeatable)"),
         (("--optimizer",), "an optimizer, with hyperparameters as in 'mine[k=4]' (repeatable)"),
@@ -42,8 +41,54 @@ def add_policies(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "-r", "--repetitions", type=positive, default=3, metavar="N", help="repetitions of each cell (default: 3)"
     )
+    add_seed(command)
+
+
+def add_seed(command: argparse.ArgumentParser) -> None:
+    """Add the root of all random streams of cells."""
     command.add_argument("--seed", type=int, default=0, help="root of all random streams (default: 0)")
-    command.add_argument("--no-cache", action="store_true", help="compute all cells anew, finished or not")
+
+
+def add_reuse(command: argparse.ArgumentParser, forced: str) -> None:
+    """Add which cells are computed: ``forced`` says in words what ``--force`` names."""
+    command.add_argument("--force", action="append", metavar="NAME", help=f"compute {forced} anew, finished or not")
+    command.add_argument("--explain-cache", action="store_true", help="say why each cell is computed")
+    which = command.add_mutually_exclusive_group()
+    which.add_argument("--no-cache", action="store_true", help="compute all cells anew, finished or not")
+    which.add_argument("--only", choices=("failed", "missing"), help="only cells that failed, or have no result")
+
+
+def add_dry_run(command: argparse.ArgumentParser) -> None:
+    """Add what only plans the cells."""
+    command.add_argument("--dry-run", action="store_true", help="say what would be computed, and compute nothing")
+
+
+def add_workers(command: argparse.ArgumentParser) -> None:
+    """Add where cells run, what each may take, and after which failures the run stops."""
+    command.set_defaults(in_process=False, pdb=False)
+    add_jobs(command)
+    command.add_argument(
+        "--executor",
+        choices=("processes", "serial", "dask"),
+        default="processes",
+        help="where cells run: in local processes, in one at a time, or on a Dask cluster (default: processes)",
+    )
+    command.add_argument("--address", metavar="URL", help="of the Dask cluster's scheduler, as tcp://HOST:8786")
+    add_limits(command)
+    stop = command.add_mutually_exclusive_group()
+    stop.add_argument("-x", "--exitfirst", action="store_true", help="stop the run after the first cell that fails")
+    stop.add_argument(
+        "--fail-on-error",
+        type=failures,
+        metavar="N",
+        help="stop the run once more than N cells have failed, or, if N is a fraction, more than that share of the "
+        "cells to compute",
+    )
+
+
+def add_jobs(command: argparse.ArgumentParser) -> None:
+    """Add how many cells run at a time."""
+    command.add_argument("-j", "--jobs", type=positive, metavar="N", help="cells at a time (default: one a core)")
 
 
 def add_limits(command: argparse.ArgumentParser) -> None:

@@ -5,8 +5,16 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from rmsuite.option_groups import add_formats, add_limits, add_policies
-from rmsuite.option_values import count, failures, positive, words
+from rmsuite.option_groups import (
+    add_dry_run,
+    add_formats,
+    add_jobs,
+    add_policies,
+    add_reuse,
+    add_seed,
+    add_workers,
+)
+from rmsuite.option_values import count, positive, words
 
 DEFAULT_HOME, DEFAULT_TASKS = Path("rmsuite-results"), Path("rmsuite-tasks")
 FORMATS = ("text", "markdown", "latex", "csv", "json", "html")
@@ -65,7 +73,7 @@ def _add_bare(
 def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = _add(commands, "run", "run methods and print the table beside stored baselines and controls")
     _add_cells(command)
-    command.add_argument("--dry-run", action="store_true", help="say what would be computed, and compute nothing")
+    add_dry_run(command)
     command.add_argument("--in-process", action="store_true", help="run methods in this process, and keep no result")
     command.add_argument("--pdb", action="store_true", help="the same, with a debugger where a method fails")
     _add_format(command)
@@ -93,8 +101,9 @@ def _add_transfer(commands: argparse._SubParsersAction[argparse.ArgumentParser])
 def _add_policy(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = _add(commands, "policy", "train policies against methods and print what they gain in gold reward")
     add_policies(command)
-    _add_jobs(command)
-    add_limits(command)
+    add_reuse(command, "this method or optimizer, or this row of both")
+    add_workers(command)
+    add_dry_run(command)
     add_formats(command)
     _add_folder(command)
 
@@ -119,15 +128,9 @@ def _add_cells(command: argparse.ArgumentParser, suite: str = "default") -> None
     command.add_argument(
         "-r", "--repetitions", type=positive, metavar="N", help="repetitions of each cell (default: the suite's)"
     )
-    command.add_argument("--seed", type=int, default=0, help="root of all random streams (default: 0)")
-    command.add_argument(
-        "--force", action="append", metavar="NAME", help="compute this method or control anew, finished or not"
-    )
-    command.add_argument("--explain-cache", action="store_true", help="say why each cell is computed")
-    which = command.add_mutually_exclusive_group()
-    which.add_argument("--no-cache", action="store_true", help="compute all cells anew, finished or not")
-    which.add_argument("--only", choices=("failed", "missing"), help="only cells that failed, or have no result")
-    _add_workers(command)
+    add_seed(command)
+    add_reuse(command, "this method or control")
+    add_workers(command)
 
 
 def _add_table(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -188,14 +191,14 @@ def _add_verify(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     command.add_argument("--seed", type=int, default=0, help="of the choice of cells (default: 0)")
     command.add_argument("--rounding", action="store_true", help="let last bits differ, as other processors' do")
     command.add_argument("--no-record", action="store_true", help="do not note the outcome beside the cells")
-    _add_jobs(command)
+    add_jobs(command)
 
 
 def _add_reproduce(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = _add(commands, "reproduce", "run the commands behind a published table and compare every value")
     command.add_argument("table", type=Path, metavar="FILE", help="a file that holds a table, in any format of ours")
     command.add_argument("--commands-only", action="store_true", help="print the commands and run nothing")
-    _add_jobs(command)
+    add_jobs(command)
 
 
 def _add_cite(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -227,32 +230,6 @@ def _add_home(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "home", type=Path, nargs="?", default=DEFAULT_HOME, metavar="DIR", help=f"results (default: {DEFAULT_HOME})"
     )
-
-
-def _add_workers(command: argparse.ArgumentParser) -> None:
-    command.set_defaults(in_process=False, pdb=False)
-    _add_jobs(command)
-    command.add_argument(
-        "--executor",
-        choices=("processes", "serial", "dask"),
-        default="processes",
-        help="where cells run: in local processes, in one at a time, or on a Dask cluster (default: processes)",
-    )
-    command.add_argument("--address", metavar="URL", help="of the Dask cluster's scheduler, as tcp://HOST:8786")
-    add_limits(command)
-    stop = command.add_mutually_exclusive_group()
-    stop.add_argument("-x", "--exitfirst", action="store_true", help="stop the run after the first cell that fails")
-    stop.add_argument(
-        "--fail-on-error",
-        type=failures,
-        metavar="N",
-        help="stop the run once more than N cells have failed, or, if N is a fraction, more than that share of the "
-        "cells to compute",
-    )
-
-
-def _add_jobs(command: argparse.ArgumentParser) -> None:
-    command.add_argument("-j", "--jobs", type=positive, metavar="N", help="cells at a time (default: one a core)")
 
 
 def _add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -20,6 +20,8 @@ import numpy as np
 from rmsuite.arrays import Gathered, gathered
 from rmsuite.cells import Job
 from rmsuite.data import PreferencePairs
+from rmsuite.policies import Training
+from rmsuite.policy_worker import PolicyJob, Prompts
 from rmsuite.pools import EmbeddingSet
 
 Hand = Callable[[Any, np.ndarray, str], np.ndarray]
@@ -48,7 +50,7 @@ class Movable(Job, Protocol):
 
 @dataclass(frozen=True)
 class Sealed:
-    """A method that only the process which runs its cell reads: unpickling this yields the method."""
+    """A method or an optimizer that only the process which runs its cell reads: unpickling this yields it."""
 
     label: str
     data: bytes
@@ -79,20 +81,43 @@ class Parcel:
         return gathered(self.test_rows)
 
 
+@dataclass(frozen=True, eq=False)
+class PolicyParcel:
+    """A policy cell as it travels."""
+
+    label: str
+    optimizer: bytes
+    training: Training
+    seeds: tuple[int, ...]
+    order: int
+    trained: Prompts
+    tested: Prompts
+
+    def job(self) -> PolicyJob:
+        """Return the job as another machine has it."""
+        shown = (lambda: self.trained), (lambda: self.tested)
+        sealed = Sealed(self.label, self.optimizer)
+        return PolicyJob(sealed, self.training, self.seeds, self.order, *shown, len(self.tested.rewards))
+
+
 class AbsentError(Exception):
     """An embedding set that this machine has neither installed nor been sent; its argument is the sha256."""
 
 
-def packed(job: Movable) -> bytes:
-    """Return a job as bytes; raises what pickle does of a method that cannot be sent."""
-    method = cloudpickle.dumps(job.configured, protocol=5)
+def packed(job: Movable | PolicyJob) -> bytes:
+    """Return a job as bytes; raises what pickle does of a method or an optimizer that cannot be sent."""
+    label, code = job.configured.label, cloudpickle.dumps(job.configured, protocol=5)
     buffer = io.BytesIO()
-    parcel = Parcel(job.configured.label, method, job.seed, job.pairs, job.test_rows, job.asked_pairs)
+    parcel: Parcel | PolicyParcel
+    if isinstance(job, PolicyJob):
+        parcel = PolicyParcel(label, code, job.training, job.seeds, job.order, job.trained(), job.tested())
+    else:
+        parcel = Parcel(label, code, job.seed, job.pairs, job.test_rows, job.asked_pairs)
     _Packer(buffer, job).dump(parcel)
     return buffer.getvalue()
 
 
-def opened(data: bytes, find: Callable[[str, Path], Matrix], hand: Hand) -> Parcel:
+def opened(data: bytes, find: Callable[[str, Path], Matrix], hand: Hand) -> Parcel | PolicyJob:
     """Return the job that is in a parcel.
 
     Parameters
@@ -102,12 +127,12 @@ def opened(data: bytes, find: Callable[[str, Path], Matrix], hand: Hand) -> Parc
     hand : callable
         Returns rows of a matrix as a method gets them; the third argument names them and no others.
     """
-    parcel: Parcel = _Opener(data, find, hand).load()
-    return parcel
+    parcel: Parcel | PolicyParcel = _Opener(data, find, hand).load()
+    return parcel.job() if isinstance(parcel, PolicyParcel) else parcel
 
 
 class _Packer(pickle.Pickler):
-    def __init__(self, file: io.BytesIO, job: Movable) -> None:
+    def __init__(self, file: io.BytesIO, job: Movable | PolicyJob) -> None:
         super().__init__(file, protocol=5)
         self._sets = {id(one.matrix): one for one in job.embedding_sets}
         self._handed = {id(array): rows for array, rows in job.handed}

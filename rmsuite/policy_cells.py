@@ -6,7 +6,8 @@ optimizers and betas, which meet on the same prompts in the same order, and on t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
@@ -35,15 +36,29 @@ def signature_line(task: Task | LoadedTask, study: Study, root_seed: int) -> str
     return signature.write({**signature.read(harness.signature_line(task, root_seed)), **study.signature()})
 
 
-def wanted(
-    cards: Sequence[Task], entrants: Sequence[Entrant], study: Study, repetitions: int, root_seed: int
-) -> Iterator[reuse.Wanted]:
+@dataclass(frozen=True)
+class Crossed:
+    """What is crossed with tasks: methods, a study, and repetitions, whose seeds have one root."""
+
+    entrants: Sequence[Entrant]
+    study: Study
+    repetitions: int
+    root_seed: int
+
+    def rows(self, entrant: Entrant) -> Iterator[tuple[str, Point]]:
+        """Yield the label of each cell of a method, and its optimizer with its beta."""
+        for improver, beta in self.study.points():
+            yield label(entrant.configured.label, improver.configured.label, beta), (improver, beta)
+
+
+def wanted(cards: Sequence[Task], crossed: Crossed) -> Iterator[reuse.Wanted]:
     """Yield all cells of a study with what they would be made of; no data is read for it."""
-    for card, repetition in product(cards, range(repetitions)):
-        line = signature_line(card, study, root_seed)
-        for entrant, improver, beta in product(entrants, study.improvers, study.betas):
-            name = label(entrant.configured.label, improver.configured.label, beta)
-            yield reuse.Wanted(card.label, name, repetition, _made_of(card, line, study, entrant, improver))
+    for card, repetition in product(cards, range(crossed.repetitions)):
+        line = signature_line(card, crossed.study, crossed.root_seed)
+        for entrant in crossed.entrants:
+            for name, (improver, _) in crossed.rows(entrant):
+                made_of = _made_of(card, line, crossed.study, entrant, improver)
+                yield reuse.Wanted(card.label, name, repetition, made_of)
 
 
 def _made_of(card: Task, line: str, study: Study, entrant: Entrant, improver: Improver) -> dict[str, str]:
@@ -51,11 +66,19 @@ def _made_of(card: Task, line: str, study: Study, entrant: Entrant, improver: Im
     return {**shared, **entrant.made_of(), **improver.made_of()}
 
 
-class Executor(Protocol):
+class Started(Protocol):
     """Runs jobs of both kinds, in whatever order."""
 
     def run(self, jobs: Iterable[Any]) -> Iterator[tuple[Any, Outcome]]:
         """Yield each job with its outcome."""
+        ...
+
+
+class Executor(Protocol):
+    """Starts what runs jobs."""
+
+    def started(self) -> AbstractContextManager[Started]:
+        """Return what runs jobs in the block; its end stops what runs still."""
         ...
 
 
@@ -67,12 +90,12 @@ class RewardJob(harness.Job):
 
     @property
     def test_rows(self) -> np.ndarray | Gathered:
-        """What it has to reward."""
-        return self.policies.rewarded
+        """What it has to reward, as rows of an embedding set where they are of one."""
+        return self.policies.rewarded_rows
 
     @property
     def test_embeddings(self) -> np.ndarray | Gathered:
-        """The same."""
+        """What it has to reward."""
         return self.policies.rewarded
 
     @property
@@ -89,7 +112,7 @@ class _Cell:
     study: Study
     entrant: Entrant
     improver: Improver
-    beta: float
+    beta: float | None
     fitted: Outcome
 
     @cached_property
@@ -99,10 +122,10 @@ class _Cell:
 
     def job(self) -> PolicyJob:
         seeds = tuple(self.setting.seed(policy=i) for i in range(self.study.n_policies))
-        training = replace(self.study.training, beta=float(self.beta))
-        order, n_tested = self.setting.seed(part="batches"), len(self.setting.tested.order)
-        shown = self.proxy.trained, self.proxy.tested
-        return PolicyJob(self.improver.configured, training, seeds, order, *shown, n_tested)
+        training, order = self.study.training_at(self.beta), self.setting.seed(part="batches")
+        shown = self.proxy.trained, self.proxy.tested, len(self.setting.tested.order)
+        rows = self.setting.handed, self.setting.setting.embedding_sets
+        return PolicyJob(self.improver.configured, training, seeds, order, *shown, *rows)
 
     def identity(self) -> dict[str, Any]:
         """Return what the record says whatever became of the cell."""
@@ -115,7 +138,7 @@ class _Cell:
             "columns": list(COLUMNS),
             "reward_model": method,
             "optimizer": configured.label,
-            "beta": float(self.beta),
+            "beta": None if self.beta is None else float(self.beta),
             "hyperparameters": tuned(settings),
             "n_policies": self.study.n_policies,
             "shift": self.study.shift,
@@ -135,10 +158,7 @@ class _Cell:
 
 def run(
     tasks: Sequence[LoadedTask],
-    entrants: Sequence[Entrant],
-    study: Study,
-    repetitions: int,
-    root_seed: int,
+    crossed: Crossed,
     executor: Executor,
     home: Path,
     on_cell: Callable[[CellRecord], None] = lambda record: None,
@@ -146,8 +166,8 @@ def run(
 ) -> list[CellRecord]:
     """Run all policy cells but those that are done, and write each below ``home / FOLDER`` as soon as it is finished.
 
-    Methods are fitted first, each once a task and repetition. Parameters are as those of ``harness.run``; the
-    ``method`` of ``done`` is a ``label``.
+    Methods are fitted first, each once a task and repetition; one that fails costs its cells at once. ``home``,
+    ``on_cell``, ``done``, whose ``method`` is a ``label``, and what is returned are as of ``harness.run``.
 
     Raises
     ------
@@ -156,52 +176,45 @@ def run(
     """
     handover.clear()
     records = []
-
-    def finish(record: CellRecord) -> None:
+    needed = _needed(tasks, crossed, done)
+    for record in _records(needed, crossed.study, executor) if needed else ():  # workers take time to start
         records.append(results.stored(home / FOLDER, record))
         on_cell(records[-1])
-
-    fitted = _fitted(tasks, entrants, study, repetitions, root_seed, executor, done)
-    cells = [_Cell(job.policies, study, job.entrant, *one, fit) for job, fit, some in fitted for one in some]
-    for cell in cells:
-        if cell.fitted.rewards is None:
-            finish(_failed(cell, cell.fitted))
-    open_ = [cell for cell in cells if cell.fitted.rewards is not None]
-    begun: dict[PolicyJob, _Cell] = {}
-    for job, outcome in executor.run(_jobs(open_, begun)) if open_ else ():
-        finish(_record(begun.pop(job), outcome))
     return records
 
 
-Open = list[tuple[Improver, float]]  # cells of one fit that are to be computed
+Point = tuple[Improver, float | None]  # an optimizer and its beta
+Needed = Mapping[RewardJob, Sequence[Point]]  # the cells of each fit that are to be computed
 
 
-def _fitted(
-    tasks: Sequence[LoadedTask],
-    entrants: Sequence[Entrant],
-    study: Study,
-    repetitions: int,
-    root_seed: int,
-    executor: Executor,
-    done: Done,
-) -> list[tuple[RewardJob, Outcome, Open]]:
-    """Fit what open cells need, and return it with them, in the order of the study."""
-    needed: dict[RewardJob, Open] = {}
-    for task, repetition in product(tasks, range(repetitions)):
-        setting = PolicySetting(Setting(task, root_seed, repetition))
-        for entrant in entrants:
-            method = entrant.configured.label
-            some = [
-                (improver, beta)
-                for improver, beta in product(study.improvers, study.betas)
-                if not done(task.card.label, label(method, improver.configured.label, beta), repetition)
-            ]
-            if some:
+def _needed(tasks: Sequence[LoadedTask], crossed: Crossed, done: Done) -> Needed:
+    """Return the fits that open cells need, in the order of the study; their data are drawn."""
+    needed = dict[RewardJob, Sequence[Point]]()
+    for task, repetition in product(tasks, range(crossed.repetitions)):
+        setting = PolicySetting(Setting(task, crossed.root_seed, repetition))
+        for entrant in crossed.entrants:
+            rows = crossed.rows(entrant)
+            if some := [point for name, point in rows if not done(task.card.label, name, repetition)]:
                 needed[RewardJob(setting.setting, entrant, setting)] = some
     for job in needed:
         _ = job.policies.trained, job.policies.tested, job.pairs  # here, where nothing else asks for them
-    outcomes = dict(executor.run(iter(needed))) if needed else {}
-    return [(job, outcomes[job], some) for job, some in needed.items()]
+    return needed
+
+
+def _records(needed: Needed, study: Study, executor: Executor) -> Iterator[CellRecord]:
+    """Yield the records of all cells: of fits that fail at once, and of the others when all fits are done."""
+    fitted = dict[RewardJob, list[_Cell]]()
+    with executor.started() as workers:
+        for job, outcome in workers.run(iter(needed)):
+            cells = [_Cell(job.policies, study, job.entrant, *point, outcome) for point in needed[job]]
+            if outcome.rewards is None:
+                yield from (_failed(cell, outcome) for cell in cells)
+            else:
+                fitted[job] = cells
+        begun: dict[PolicyJob, _Cell] = {}
+        open_ = [cell for job in needed for cell in fitted.get(job, ())]
+        for trained, outcome in workers.run(_jobs(open_, begun)) if open_ else ():
+            yield _record(begun.pop(trained), outcome)
 
 
 def _jobs(cells: Sequence[_Cell], begun: dict[PolicyJob, _Cell]) -> Iterator[PolicyJob]:

@@ -41,6 +41,11 @@ class Shown:
         return cls(part, order, np.concatenate([[0], np.cumsum(np.diff(part.offsets)[prompts])]))
 
     @property
+    def rows(self) -> np.ndarray:
+        """The rows of the pool, in the order in which they are shown."""
+        return self.part.rows[self.order]
+
+    @property
     def gold(self) -> np.ndarray:
         """The gold rewards, in the part's order."""
         assert self.part.gold is not None
@@ -101,10 +106,15 @@ class PolicySetting:
     @property
     def rewarded(self) -> np.ndarray | Gathered:
         """The embeddings that a reward model gets, training and test responses in one shuffled order."""
+        return gathered(self.rewarded_rows)
+
+    @property
+    def rewarded_rows(self) -> np.ndarray | Gathered:
+        """The same as rows of an embedding set, where they are of one."""
         task, order = self.setting.task, self.rewarded_order
         rows = [self.trained.part.rows, self.tested.part.rows]
         if task.training.embeddings is task.tested.embeddings:
-            return gathered(Gathered(task.embeddings.matrix, np.concatenate(rows)[order]))
+            return Gathered(task.embeddings.matrix, np.concatenate(rows)[order])
         parts = [Gathered(one.embeddings.matrix, own) for one, own in zip(self._sources, rows, strict=True)]
         return np.concatenate([part[:] for part in parts])[order]
 
@@ -133,8 +143,13 @@ class PolicySetting:
         return train, test
 
     def _handed(self, name: str, shown: Shown, source: Source) -> np.ndarray:
-        rows = shown.part.rows[shown.order]
-        return handover.handed(source.embeddings.matrix, rows, lambda: self._folder / name)
+        return handover.handed(source.embeddings.matrix, shown.rows, lambda: self._folder / name)
+
+    @property
+    def handed(self) -> tuple[tuple[np.ndarray, Gathered], ...]:
+        """Each of ``embeddings`` with the rows that it is, for whom rows can be told by their numbers."""
+        parts = zip(self.embeddings, (self.trained, self.tested), self._sources, strict=True)
+        return tuple((array, Gathered(source.embeddings.matrix, shown.rows)) for array, shown, source in parts)
 
     @cached_property
     def gold_unit(self) -> Unit:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 
 from rmsuite import reuse
+from rmsuite.errors import PluginError, RmsuiteError, describe
 from rmsuite.optimizers import ConfiguredOptimizer
-from rmsuite.policies import Training
+from rmsuite.policies import ClosedForm, Optimizer, Training
 
 FOLDER = "policies"  # within a results folder, where policy cells are kept apart from others
 COLUMNS = ("gold", "proxy", "win_rate", "kl", "entropy", "length")
@@ -15,17 +16,48 @@ COLUMNS = ("gold", "proxy", "win_rate", "kl", "entropy", "length")
 
 @dataclass(frozen=True)
 class Improver:
-    """A configured optimizer, where it comes from, and what its code is made of (``reuse.of_code``)."""
+    """A configured optimizer, where it comes from, and what its code is made of (``reuse.of_code``).
+
+    ``uses_beta`` says that its policies may depend on the price of KL: one that does not has one cell for all prices.
+    """
 
     configured: ConfiguredOptimizer
     origin: str
     code: Mapping[str, str] = field(default_factory=dict)
+    uses_beta: bool = True
 
     def made_of(self) -> dict[str, str]:
         """Return what its cells are made of beside task and method."""
         settings = {name: repr(value) for name, value in self.configured.settings().items()}
         own = {f"optimizer {name}": value for name, value in self.code.items()}
         return {"optimizer": reuse.digest({"label": self.configured.label, **settings}), **own}
+
+
+def improver(configured: ConfiguredOptimizer, origin: str, code: Mapping[str, str], betas: Sequence[float]) -> Improver:
+    """Return an improver after making its optimizer at each beta: a mistake in it is not to cost a fit.
+
+    A closed form whose ``make`` takes no beta does not use it; what is trained does, by the objective.
+
+    Raises
+    ------
+    RmsuiteError
+        If the optimizer cannot be made.
+    """
+    made = [_made(configured, beta) for beta in betas]
+    closed = all(isinstance(one, ClosedForm) for one in made)
+    return Improver(configured, origin, code, configured.optimizer.takes_beta or not closed)
+
+
+def _made(configured: ConfiguredOptimizer, beta: float) -> Optimizer | ClosedForm:
+    try:
+        return configured.make(beta)
+    except RmsuiteError:
+        raise
+    except (Exception, SystemExit) as error:  # noqa: BLE001 -- a stranger's code may raise anything
+        name = configured.optimizer.name
+        who, expected = f"optimizer {configured.label!r}", "hyperparameters that it can be made with"
+        do = f"see `rmsuite info {name}`, or mend what makes it"
+        raise PluginError(who=who, expected=expected, got=describe(error), do=do) from None
 
 
 @dataclass(frozen=True)
@@ -44,6 +76,11 @@ class Study:
     shift : float
         Added to the rewards that optimizers get, in their unit. Pairs do not teach a reward model where its zero lies;
         an optimizer with a good baseline does not mind.
+
+    Raises
+    ------
+    RmsuiteError
+        If a beta is none that a training may have.
     """
 
     improvers: Sequence[Improver]
@@ -51,6 +88,19 @@ class Study:
     training: Training = field(default_factory=Training)
     n_policies: int = 5
     shift: float = 0.0
+
+    def __post_init__(self) -> None:
+        for beta in self.betas:
+            self.training_at(beta)
+
+    def training_at(self, beta: float | None) -> Training:
+        """Return how policies are trained at a price of KL; without one, nothing is."""
+        return replace(self.training, beta=float(beta or 0))
+
+    def points(self) -> Iterator[tuple[Improver, float | None]]:
+        """Yield each optimizer at each beta, or once, without one, if it uses none."""
+        for one in self.improvers:
+            yield from ((one, beta) for beta in (self.betas if one.uses_beta else (None,)))
 
     def signature(self) -> dict[str, str]:
         """Return the parts that the signature of policy cells has beside those of the task."""
@@ -75,12 +125,14 @@ def milestones(steps: int) -> tuple[int, ...]:
     return tuple(sorted({step for step in halves if step < steps}))
 
 
-def label(method: str, optimizer: str, beta: float) -> str:
-    """Return what the record of a policy cell has for its method.
+def label(method: str, optimizer: str, beta: float | None) -> str:
+    """Return what the record of a policy cell has for its method; without a beta where the optimizer uses none.
 
     Examples
     --------
     >>> label("bt-mlp", "rloo[k=2]", 0.05)
     'bt-mlp, rloo[k=2], beta=0.05'
+    >>> label("bt-mlp", "best-of-n", None)
+    'bt-mlp, best-of-n'
     """
-    return f"{method}, {optimizer}, beta={float(beta)!r}"
+    return f"{method}, {optimizer}" + ("" if beta is None else f", beta={float(beta)!r}")

@@ -6,17 +6,20 @@ process holds no gold reward and no id: rewards are those of the fitted reward m
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rmsuite.arrays import as_log_probabilities
+from rmsuite.arrays import Gathered, as_log_probabilities
 from rmsuite.errors import ContractError
 from rmsuite.optimizers import ConfiguredOptimizer
 from rmsuite.policies import Choices, ClosedForm, Optimizer, Scale, Snapshot, Training, train
-from rmsuite.worker import Outcome, during, timed
+from rmsuite.worker import Labelled, Outcome, during, timed
+
+if TYPE_CHECKING:
+    from rmsuite.pools import EmbeddingSet
 
 COUNTED = {"samples", "rewards"}  # what a policy has cost, each
 
@@ -51,7 +54,8 @@ class PolicyJob:
 
     Attributes
     ----------
-    configured : ConfiguredOptimizer
+    configured : Labelled
+        The ``ConfiguredOptimizer``, or what becomes one when a worker reads it.
     training : Training
         Its ``beta`` is the cell's.
     seeds : tuple of int
@@ -62,15 +66,19 @@ class PolicyJob:
         Return the prompts to train on, and those to be asked about.
     n_tested : int
         How many responses the latter have.
+    handed, embedding_sets : sequence
+        Embeddings of the prompts, each with the rows of which it is a copy, and the embedding sets that have these.
     """
 
-    configured: ConfiguredOptimizer
+    configured: Labelled
     training: Training
     seeds: tuple[int, ...]
     order: int
     trained: Callable[[], Prompts]
     tested: Callable[[], Prompts]
     n_tested: int
+    handed: Sequence[tuple[np.ndarray, Gathered]] = ()
+    embedding_sets: Sequence[EmbeddingSet] = ()
 
     @property
     def steps(self) -> tuple[int, ...]:

@@ -21,6 +21,7 @@ import numpy as np
 from rmsuite import handover, parcels, reuse, temporary
 from rmsuite.cells import STOPPED, Conditions, Workers
 from rmsuite.parcels import AbsentError
+from rmsuite.policy_worker import PolicyJob
 from rmsuite.pools import embeddings_by_hash
 from rmsuite.worker import Outcome
 
@@ -117,7 +118,7 @@ class _Site:
         self._large, self._recent = WeakValueDictionary[str, np.memmap](), deque[np.memmap](maxlen=KEPT)
         self._workers = Workers(replace(order.conditions, files=files, forbidden=forbidden))
 
-    def outcome(self, job: parcels.Parcel, stop: _Stop) -> Outcome:
+    def outcome(self, job: parcels.Parcel | PolicyJob, stop: _Stop) -> Outcome:
         return self._workers.outcome(job, stop)
 
     def hand(self, matrix: Any, rows: np.ndarray, name: str) -> np.ndarray:

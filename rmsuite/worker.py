@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -31,6 +31,15 @@ from rmsuite.offered import offer
 
 Phase = Literal["make", "fit", "reward", "uncertainty", "probability", "train", "policy", "worker"]
 KEPT_ERROR = 4_000  # characters
+
+
+class Labelled(Protocol):
+    """A configured method or optimizer, or what becomes one when a worker reads it."""
+
+    @property
+    def label(self) -> str:
+        """How tables name it."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)

@@ -135,7 +135,8 @@ def run(
     improvers = [Improver(configured, owner.source) for owner, configured in map(catalogue.optimizer, optimizers)]
     study = Study(improvers, betas, training, n_policies)
     workers = workers or Local(1, Conditions((root, home), {plugins.load_file(file).__name__: file}))
-    records = policy_cells.run(loaded(root, task), entrants, study, repetitions, 0, workers, home)
+    crossed = policy_cells.Crossed(entrants, study, repetitions, 0)
+    records = policy_cells.run(loaded(root, task), crossed, workers, home)
     return {(record.method, record.repetition): record for record in records}
 
 

@@ -87,7 +87,7 @@ def test_another_training_does_not_share_a_folder(toys, other):
     assert toys("policy", *USUAL, "--optimizer", "best").code == 0
     answer = toys("policy", *USUAL, "--optimizer", "best", *other)
     assert answer.code == 2
-    assert "expected policies on toy-gold@1 with the signature of this run, got others" in answer.err
+    assert "expected results of toy-gold@1 with the signature of this run, got others" in answer.err
 
 
 def test_what_fails_is_said_in_the_table_and_the_exit_code(toys):

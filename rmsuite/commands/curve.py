@@ -9,7 +9,7 @@ from argparse import Namespace
 from collections.abc import Iterable
 
 from rmsuite.book import TaskBook
-from rmsuite.commands import ending, run, shared
+from rmsuite.commands import ending, planning, run, shared
 from rmsuite.errors import RmsuiteError
 from rmsuite.method import configure, parse
 from rmsuite.metrics import metric
@@ -27,7 +27,7 @@ def show_curves(options: Namespace) -> int:
     if options.over is None or is_of_task(options.over):
         return _show_curves_of_tasks(catalogue, options)
     swept = sweep(catalogue, options.method, options.over)
-    entrants = run.entrants(catalogue, (label for labels in swept.methods.values() for label in labels))
+    entrants = planning.entrants(catalogue, (label for labels in swept.methods.values() for label in labels))
     ran = run.run_cells(catalogue, options, entrants)
     with ending.with_what_is_there(ran):
         print(render_curves(curves(ran.records, swept, options.metric), options.format), flush=True)
@@ -37,7 +37,7 @@ def show_curves(options: Namespace) -> int:
 def _show_curves_of_tasks(catalogue: Catalogue, options: Namespace) -> int:
     """Run every method on each task's variants, and print the curves of each study."""
     found = _studies(shared.book(catalogue), options)
-    entrants = run.entrants(catalogue, options.method)
+    entrants = planning.entrants(catalogue, options.method)
     labels = [task.label for task in tasks_of(found)]
     ran = run.run_cells(catalogue, Namespace(**{**vars(options), "task": labels}), entrants)
     methods = [entrant.configured.label for entrant in entrants]

@@ -111,10 +111,14 @@ def with_what_is_there(ran: Ran) -> Iterator[None]:
         _say(f"no table yet: {error}")
 
 
-def conclude(options: Namespace, ran: Ran) -> int:
-    """Say where the results are, what failed, what is missing and how to go on; return the exit code."""
-    print(f"Results: {options.output}", file=sys.stderr)
-    report_failures(options.output, ran.failed)
+def conclude(options: Namespace, ran: Ran, home: Path | None = None) -> int:
+    """Say where the results are, what failed, what is missing and how to go on; return the exit code.
+
+    ``home`` is where the cells lie if that is not the results folder of the options.
+    """
+    home = home or options.output
+    print(f"Results: {home}", file=sys.stderr)
+    report_failures(home, ran.failed)
     there = f"{len(ran.records)} of {ran.n_cells} cells are finished, {len(ran.failed)} of them failed"
     if ran.stopped:
         _say(f"stopped by {ran.stopped}: {there}; the others are missing")

@@ -13,19 +13,20 @@ from rmsuite import plugins, results, reuse
 from rmsuite.book import TaskBook
 from rmsuite.catalogue import FILE_PREFIX
 from rmsuite.cells import Conditions
-from rmsuite.closure import closure, closure_of, version
+from rmsuite.closure import CORE, closure, closure_of, version
 from rmsuite.clusters import Dask
 from rmsuite.commands import shared
 from rmsuite.errors import ClusterError, describe
 from rmsuite.executors import InProcess, Local
-from rmsuite.harness import Entrant, Executor
+from rmsuite.harness import Entrant
 from rmsuite.method import Configured
 from rmsuite.plugins import Catalogue
-from rmsuite.policy_study import FOLDER
+from rmsuite.policy_study import FOLDER, Improver
 from rmsuite.sites import Order, PluginFile
 from rmsuite.tasks import Task
 
 CODE = "code of "  # and the name of a module
+TRAINING = "rmsuite.policy_worker"  # what a worker that trains policies imports
 
 
 def local(
@@ -40,23 +41,28 @@ def local(
 
     ``tasks`` are those to be run, for the variants among them are not in the book.
     """
-    return Local(jobs or n_cores(), _conditions(catalogue, book, home, tasks, chosen))
+    return Local(jobs or n_cores(), _conditions(catalogue, book, home, tasks, modules_of(catalogue, chosen)))
 
 
 def asked(
-    catalogue: Catalogue, book: TaskBook, options: Namespace, tasks: Sequence[Task], chosen: Sequence[Entrant]
-) -> Executor:
-    """Return the executor that the options name, with their limits."""
+    catalogue: Catalogue,
+    book: TaskBook,
+    options: Namespace,
+    tasks: Sequence[Task],
+    chosen: Sequence[Entrant],
+    improvers: Sequence[Improver] = (),
+) -> Local | InProcess | Dask:
+    """Return the executor that the options name, with their limits, for methods, and optimizers if there are any."""
     if options.in_process or options.pdb:
         return InProcess(_post_mortem if options.pdb else None)
     memory = options.memory and int(options.memory * 2**20)
-    methods = [entrant.configured for entrant in chosen]
-    conditions = _conditions(catalogue, book, options.output, tasks, methods, options.timeout, memory)
+    modules = modules_of(catalogue, [entrant.configured for entrant in chosen], improvers)
+    conditions = _conditions(catalogue, book, options.output, tasks, modules, options.timeout, memory)
     if (options.executor == "dask") != bool(options.address):
         expected, do = "both or neither", "say --executor dask --address tcp://HOST:8786"
         raise ClusterError(who="--executor dask and --address", expected=expected, got="one of them", do=do)
     if options.executor == "dask":
-        return Dask(options.address, order(catalogue, chosen, conditions))
+        return Dask(options.address, order(catalogue, chosen, conditions, improvers))
     return Local(1 if options.executor == "serial" else options.jobs or n_cores(), conditions)
 
 
@@ -75,18 +81,21 @@ def _conditions(
     book: TaskBook,
     home: Path,
     tasks: Iterable[Task],
-    chosen: Iterable[Configured],
+    modules: Iterable[str],
     timeout: float | None = None,
     memory: int | None = None,
 ) -> Conditions:
     files = {plugins.load_file(path).__name__: path for path in catalogue.files}
-    modules = tuple(name for name in modules_of(catalogue, chosen) if name not in files)
-    return Conditions(_forbidden(catalogue, book, home, tasks), files, modules, timeout, memory)
+    others = tuple(name for name in modules if name not in files)
+    return Conditions(_forbidden(catalogue, book, home, tasks), files, others, timeout, memory)
 
 
-def modules_of(catalogue: Catalogue, chosen: Iterable[Configured]) -> list[str]:
-    """Return the top-level modules of methods, and of those that their parameters name."""
-    return sorted({module.__name__ for one in chosen for module in catalogue.modules_of(one)})
+def modules_of(catalogue: Catalogue, chosen: Iterable[Configured], improvers: Iterable[Improver] = ()) -> list[str]:
+    """Return the top-level modules of methods, and of those that their parameters name; and those for optimizers."""
+    found = {module.__name__ for one in chosen for module in catalogue.modules_of(one)}
+    made = [catalogue.module_of(one.configured.optimizer.make) for one in improvers]
+    theirs = {module.__name__ for module in made if module} - {CORE}
+    return sorted(found | theirs | ({TRAINING} if made else set()))
 
 
 def _forbidden(catalogue: Catalogue, book: TaskBook, output: Path, tasks: Iterable[Task]) -> tuple[Path, ...]:
@@ -98,11 +107,14 @@ def _forbidden(catalogue: Catalogue, book: TaskBook, output: Path, tasks: Iterab
     return tuple(sorted(pools | stored | made))
 
 
-def order(catalogue: Catalogue, chosen: Iterable[Entrant], conditions: Conditions) -> Order:
+def order(
+    catalogue: Catalogue, chosen: Sequence[Entrant], conditions: Conditions, improvers: Sequence[Improver] = ()
+) -> Order:
     """Return what the workers of a cluster have to know: the plugin files, and what must be there as it is here."""
-    names = {reuse.PACKAGE + name for entrant in chosen for name in entrant.packages}
-    modules = modules_of(catalogue, [entrant.configured for entrant in chosen])
-    code = {CODE + name for name in modules if not name.startswith(FILE_PREFIX)}
+    made_of = [*(entrant.code for entrant in chosen), *(one.code for one in improvers)]
+    names = {name for code in made_of for name in code if name.startswith(reuse.PACKAGE)}
+    modules = modules_of(catalogue, [entrant.configured for entrant in chosen], improvers)
+    code = {CODE + name for name in modules if not name.startswith((FILE_PREFIX, TRAINING))}
     files = tuple(map(_shipped, catalogue.files))
     return Order(conditions, files, look([*reuse.core(), *sorted(names | code)]), look, task_roots)
 

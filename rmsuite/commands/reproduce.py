@@ -15,7 +15,7 @@ from rmsuite import harness, signature
 from rmsuite.book import TaskBook
 from rmsuite.commands import shared
 from rmsuite.commands.executing import local
-from rmsuite.commands.run import entrants
+from rmsuite.commands.planning import entrants
 from rmsuite.errors import ResultsError
 from rmsuite.plugins import Catalogue
 from rmsuite.render import render

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Sequence
 
-from rmsuite.commands import ending, run, shared
+from rmsuite.commands import ending, planning, run, shared
 from rmsuite.errors import RmsuiteError
 from rmsuite.metrics import metric
 from rmsuite.render.transfer import render_transfer
@@ -22,8 +22,8 @@ def show_transfer(options: Namespace) -> int:
         metric(name)  # a misspelt one is refused before anything is run
     catalogue = shared.catalogue(options)
     book = shared.book(catalogue)
-    tested = parts(run.asked(book, options))
-    entrants = run.entrants(catalogue, options.method)
+    tested = parts(planning.asked(book, options))
+    entrants = planning.entrants(catalogue, options.method)
     ran = run.run_cells(catalogue, options, entrants)
     with ending.with_what_is_there(ran):
         found = transfer(ran.records, tested, [entrant.configured.label for entrant in entrants], metrics)

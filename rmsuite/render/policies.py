@@ -47,7 +47,7 @@ def _grid(table: PolicyTable) -> Grid:
 
 
 def _cells(row: PolicyRow, table: PolicyTable) -> Iterator[Cell]:
-    yield from (Cell(plain(row.method)), Cell(plain(row.optimizer)), Cell(f"{row.beta:g}"))
+    yield from (Cell(plain(row.method)), Cell(plain(row.optimizer)), Cell(_beta(row)))
     yield Cell(f"{_interval(row.gold, 1, '+.3f')} {row.letters}".rstrip(), row.best)
     yield Cell(_number(row.sd, ".3f"))
     yield Cell(_interval(row.win_rate, 100, ".1f"))
@@ -66,6 +66,10 @@ def _reached(found: Estimate | None, style: str) -> str:
         return GAP
     value, low, high = (f"{x:{style}}" if math.isfinite(x) else NEVER for x in (found.value, found.low, found.high))
     return f"{value} [{low}, {high}]"
+
+
+def _beta(row: PolicyRow) -> str:
+    return GAP if row.beta is None else f"{row.beta:g}"
 
 
 def _number(value: float, style: str) -> str:
@@ -94,7 +98,7 @@ def _footer(table: PolicyTable, bold: bool) -> list[str]:
         *_samples(table),
         *_letters(table, bold),
         *([f"{interval_line(found, 'test prompts')}.", *few_prompts(found)] if found else ["No row has a number."]),
-        *(f"Note: {r.method}, {r.optimizer}, beta {r.beta:g}: {r.note}." for r in table.rows if r.note),
+        *(f"Note: {r.method}, {r.optimizer}, beta {_beta(r)}: {r.note}." for r in table.rows if r.note),
     ]
     return [*map(plain, lines), f"Signature: {table.signature}"]
 
@@ -135,7 +139,8 @@ def _csv(tables: Sequence[PolicyTable]) -> str:
 
 def _line(table: PolicyTable, row: PolicyRow) -> dict[str, object]:
     line: dict[str, object] = {name: guarded(getattr(row, name)) for name in ("method", "optimizer", "letters", "note")}
-    line |= {"task": table.task, "signature": table.signature, "beta": row.beta}
+    line |= {"task": table.task, "signature": table.signature}
+    line |= {} if row.beta is None else {"beta": row.beta}
     numbers = {"proxy_gain": row.proxy, "kl": row.kl, "length_gain": row.length, "samples": row.samples}
     numbers |= {"reward_calls": row.reward_calls, "seconds": row.seconds, "reference_length": table.reference_length}
     numbers |= {"sd": row.sd, "steps": row.steps, "target": table.target, **_compared(row)}

@@ -25,6 +25,8 @@ class PolicyRow:
 
     Attributes
     ----------
+    beta : float or None
+        What a nat of KL cost; None for an optimizer that uses none.
     gold : Estimate
         Expected gold less that of the reference, in standard deviations of gold within a prompt (training part).
     win_rate : Estimate
@@ -51,7 +53,7 @@ class PolicyRow:
 
     method: str
     optimizer: str
-    beta: float
+    beta: float | None
     hyperparameters: int
     gold: Estimate | None = None
     win_rate: Estimate | None = None
