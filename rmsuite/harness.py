@@ -43,7 +43,7 @@ class Entrant:
     @property
     def packages(self) -> list[str]:
         """The distributions that its code imports."""
-        return [name.removeprefix(reuse.PACKAGE) for name in self.code if name.startswith(reuse.PACKAGE)]
+        return reuse.packages(self.code)
 
     def made_of(self) -> dict[str, str]:
         """Return what its cells are made of beside their task and what all cells share."""

@@ -130,7 +130,7 @@ class _Cell:
     def identity(self) -> dict[str, Any]:
         """Return what the record says whatever became of the cell."""
         one, configured = self.setting.setting, self.improver.configured
-        line = signature_line(one.task.card, self.study, one.root_seed)
+        line = signature_line(one.task, self.study, one.root_seed)
         method, settings = self.entrant.configured.label, configured.settings()
         facts = {
             **one.facts(),

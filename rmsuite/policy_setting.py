@@ -65,7 +65,7 @@ class PolicySetting:
     Raises
     ------
     TaskError
-        From its properties, if a part has no gold rewards.
+        From its properties, if a part has no gold rewards, or no prompt with several responses.
     """
 
     setting: Setting
@@ -83,18 +83,21 @@ class PolicySetting:
         part = test_set(task.training.pool, task.parts["train"])
         if task.trainable is not None:
             part = restricted(part, task.trainable[part.rows])
-        return Shown.of(self._with_gold(part), seeds.stream(self.seed(part="train")))
+        return Shown.of(self._usable(part, "training"), seeds.stream(self.seed(part="train")))
 
     @cached_property
     def tested(self) -> Shown:
         """The test prompts; what is planted among their responses is left out."""
-        return Shown.of(self._with_gold(self.setting.task.test), seeds.stream(self.seed(part="test")))
+        return Shown.of(self._usable(self.setting.task.test, "test"), seeds.stream(self.seed(part="test")))
 
-    def _with_gold(self, part: TestSet) -> TestSet:
+    def _usable(self, part: TestSet, name: str) -> TestSet:
+        who = f"policies on task {self.setting.task.card.label}"
         if part.gold is None:
-            who, expected = f"policies on task {self.setting.task.card.label}", "gold rewards of single responses"
             do = "choose a task with gold rewards, or name a gold reward model: gold = ... on the card"
-            raise TaskError(who=who, expected=expected, got="pairs only", do=do)
+            raise TaskError(who=who, expected="gold rewards of single responses", got="pairs only", do=do)
+        if (np.diff(part.offsets) < 2).all():
+            expected, do = f"a prompt with several responses in the {name} part", "choose a pool that leaves a choice"
+            raise TaskError(who=who, expected=expected, got="one response a prompt", do=do)
         return part
 
     @cached_property

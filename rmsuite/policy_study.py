@@ -26,6 +26,11 @@ class Improver:
     code: Mapping[str, str] = field(default_factory=dict)
     uses_beta: bool = True
 
+    @property
+    def packages(self) -> list[str]:
+        """The distributions that its code imports."""
+        return reuse.packages(self.code)
+
     def made_of(self) -> dict[str, str]:
         """Return what its cells are made of beside task and method."""
         settings = {name: repr(value) for name, value in self.configured.settings().items()}

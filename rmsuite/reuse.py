@@ -86,6 +86,11 @@ def of_code(closures: Iterable[Closure]) -> dict[str, str]:
     }
 
 
+def packages(code: Made) -> list[str]:
+    """Return the distributions that code of which this is said (``of_code``) imports."""
+    return [name.removeprefix(PACKAGE) for name in code if name.startswith(PACKAGE)]
+
+
 def kept(home: Path, wanted: Wanted) -> Found:
     """Return a cell that is there and as it would be, or the reason why it is to be computed.
 

@@ -1,12 +1,14 @@
-"""Where the cells of a command run: local worker processes, the process of the run, or a Dask cluster's workers."""
+"""Where and with what the cells of a command run: in worker processes here, in this one, or on a Dask cluster."""
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import pdb
 import sys
 from argparse import Namespace
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from rmsuite import plugins, results, reuse
@@ -25,6 +27,7 @@ from rmsuite.policy_study import FOLDER, Improver
 from rmsuite.sites import Order, PluginFile
 from rmsuite.tasks import Task
 
+ENVIRONMENT = "environment.json"  # in a folder of cells: what the last of them were made with
 CODE = "code of "  # and the name of a module
 TRAINING = "rmsuite.policy_worker"  # what a worker that trains policies imports
 
@@ -111,8 +114,7 @@ def order(
     catalogue: Catalogue, chosen: Sequence[Entrant], conditions: Conditions, improvers: Sequence[Improver] = ()
 ) -> Order:
     """Return what the workers of a cluster have to know: the plugin files, and what must be there as it is here."""
-    made_of = [*(entrant.code for entrant in chosen), *(one.code for one in improvers)]
-    names = {name for code in made_of for name in code if name.startswith(reuse.PACKAGE)}
+    names = {reuse.PACKAGE + name for name in _packages(chosen, improvers)}
     modules = modules_of(catalogue, [entrant.configured for entrant in chosen], improvers)
     code = {CODE + name for name in modules if not name.startswith((FILE_PREFIX, TRAINING))}
     files = tuple(map(_shipped, catalogue.files))
@@ -145,3 +147,28 @@ def task_roots() -> list[Path]:
     """Return the folders of tasks of this process: those of installed plugins and of the environment."""
     folders = [folder for folder in shared.folders_of_environment() if folder.is_dir()]
     return [*folders, *plugins.load().paths("rmsuite_tasks")]
+
+
+@contextlib.contextmanager
+def noted(
+    catalogue: Catalogue,
+    options: Namespace,
+    home: Path,
+    chosen: Sequence[Entrant],
+    improvers: Sequence[Improver] = (),
+) -> Iterator[None]:
+    """Keep beside the cells that a command computes, if there are some at its end, what they were made with."""
+    try:
+        yield
+    finally:
+        if home.is_dir():
+            place = f"on {options.address}" if options.address else "here"
+            environment = shared.environment_of(catalogue.plugins, _packages(chosen, improvers))
+            found = {**environment, "cells": f"{place}, each on one thread"}
+            with contextlib.suppress(OSError):  # a full disk was said already
+                results.write_text(home / ENVIRONMENT, json.dumps(found, indent=1) + "\n")
+
+
+def _packages(chosen: Iterable[Entrant], improvers: Iterable[Improver]) -> set[str]:
+    of_methods = {name for one in chosen for name in one.packages}
+    return of_methods.union(*(one.packages for one in improvers))

@@ -111,7 +111,9 @@ def _computed(asked: _Asked, plan: planning.Plan) -> ending.Ran:
     planning.announce(plan, tasks)
     improvers = crossed.study.improvers
     workers = executing.asked(asked.catalogue, asked.book, options, tasks, crossed.entrants, improvers)
-    with ending.progress(len(plan.open), options) as advance, contextlib.suppress(ending.TooManyFailures):
-        watch = ending.watch(options, len(plan.open), advance)
-        policy_cells.run(plan.loaded(tasks), crossed, workers, options.output, watch, plan.leaves_out)
+    noted = executing.noted(asked.catalogue, options, asked.home, crossed.entrants, improvers)
+    with ending.progress(len(plan.open), options) as advance, noted:
+        watch, loaded = ending.watch(options, len(plan.open), advance), plan.loaded(tasks)
+        with contextlib.suppress(ending.TooManyFailures):
+            policy_cells.run(loaded, crossed, workers, options.output, watch, plan.leaves_out)
     return ending.Ran(plan.in_order([*plan.kept, *watch.records]), plan.n_cells, watch.stopped)

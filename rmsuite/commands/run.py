@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
-from rmsuite import harness, results
+from rmsuite import harness
 from rmsuite.book import TaskBook
 from rmsuite.commands import ending, executing, planning, shared
 from rmsuite.commands.table import print_report
 from rmsuite.errors import RmsuiteError
 from rmsuite.plugins import Catalogue
 from rmsuite.tasks import Task
-
-ENVIRONMENT = "environment.json"  # in a results folder: what its last run was made with
 
 
 def run(options: Namespace) -> int:
@@ -75,7 +71,7 @@ def run_cells(catalogue: Catalogue, options: Namespace, chosen: Sequence[harness
     workers = executing.asked(catalogue, book, options, tasks, chosen)
     with ending.progress(len(plan.open), options) as advance:
         watch, loaded = ending.watch(options, len(plan.open), advance), plan.loaded(tasks)
-        with _noted(catalogue, options, chosen), contextlib.suppress(ending.TooManyFailures):
+        with executing.noted(catalogue, options, options.output, chosen), contextlib.suppress(ending.TooManyFailures):
             harness.run(loaded, chosen, repetitions, options.seed, workers, options.output, watch, plan.leaves_out)
     return ending.Ran([*plan.kept, *watch.records], plan.n_cells, watch.stopped)
 
@@ -91,24 +87,3 @@ def _planned(
 ) -> planning.Plan:
     cells = harness.wanted(tasks, chosen, repetitions, options.seed)
     return planning.planned(cells, options, options.output, planning.names)
-
-
-@contextlib.contextmanager
-def _noted(catalogue: Catalogue, options: Namespace, chosen: Sequence[harness.Entrant]) -> Iterator[None]:
-    """Keep beside the cells of a run, if there are some at its end, what it was made with."""
-    try:
-        yield
-    finally:
-        if options.output.is_dir():
-            text = json.dumps({**_environment(catalogue, chosen), "cells": _where(options)}, indent=1)
-            with contextlib.suppress(OSError):  # a full disk was said already
-                results.write_text(options.output / ENVIRONMENT, text + "\n")
-
-
-def _environment(catalogue: Catalogue, chosen: Sequence[harness.Entrant]) -> dict[str, Any]:
-    return shared.environment_of(catalogue.plugins, {package for one in chosen for package in one.packages})
-
-
-def _where(options: Namespace) -> str:
-    place = f"on {options.address}" if options.address else "here"
-    return f"{place}, each on one thread"

@@ -84,6 +84,6 @@ def environment_of(plugins: Iterable[Plugin], imported: Iterable[str] = ()) -> d
     for plugin in plugins:
         if plugin.origin.endswith(".py"):
             files.append(Path(plugin.origin).parent)
-        elif plugin.methods:
+        elif plugin.methods or plugin.optimizers:
             installed.append(plugin.origin.partition(" ")[0])
     return environment(files, installed)

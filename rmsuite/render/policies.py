@@ -98,7 +98,7 @@ def _footer(table: PolicyTable, bold: bool) -> list[str]:
         *_samples(table),
         *_letters(table, bold),
         *([f"{interval_line(found, 'test prompts')}.", *few_prompts(found)] if found else ["No row has a number."]),
-        *(f"Note: {r.method}, {r.optimizer}, beta {_beta(r)}: {r.note}." for r in table.rows if r.note),
+        *(f"Note: {r.method}, {r.optimizer}, beta {_beta(r)}: {r.note.rstrip('.')}." for r in table.rows if r.note),
     ]
     return [*map(plain, lines), f"Signature: {table.signature}"]
 
