@@ -62,8 +62,11 @@ WORKING = {
     "policy": [
         "-m good --optimizer climb -t toy-gold --beta 0.1 -r 1 -o policies --policies 1 --steps 3 --hidden 2 -j 1",
         "--method good --optimizer climb --task toy-gold --beta 0 --repetitions 1 --output more --steps 2 --seed 1",
-        "-m good --optimizer climb -t toy-gold -r 1 -o third --steps 0 --format csv --jobs 1 --no-cache",
-        "-m good --optimizer climb -t toy-gold -o it --steps 0 --prompts 5 --learning-rate 1 --timeout 9 --memory 4000",
+        f"-m good --optimizer climb -t toy-gold -r 1 -o third --steps 0 --format csv --jobs 1 {AGAIN}",
+        "-m good --optimizer climb -t toy-gold -r 1 -o it --steps 0 --prompts 5 --learning-rate 1 --only missing",
+        "-m good --optimizer climb -t toy-gold -r 1 -o it --steps 0 --prompts 5 --learning-rate 1 -x --dry-run",
+        "-m good --optimizer climb -t toy-gold -r 1 -o it --steps 0 --prompts 5 --learning-rate 1 --exitfirst",
+        "-m good --optimizer climb -t toy-gold -r 1 -o it --steps 0 --prompts 5 --learning-rate 1 --fail-on-error 3",
         "-m good --optimizer climb -t toy-gold -o on --steps 2 -r 1 --shift -1 --target 2 --against climb",
     ],
     "check": ["good"],

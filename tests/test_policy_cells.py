@@ -42,6 +42,17 @@ class Failing(Mean):
         raise ValueError("no reward")
 
 
+class Void(Mean):
+    def reward(self, embeddings):
+        return np.full(len(embeddings), np.nan)
+
+
+def unmade(how="raise"):
+    if how == "none":
+        return None
+    raise SystemExit(3) if how == "exit" else KeyError("x")
+
+
 class Stating(Mean):
     def probability(self, embeddings, first, second):
         raise ValueError("nobody is to ask")
@@ -96,14 +107,14 @@ class Spying:
 
 @rmsuite.hookimpl
 def rmsuite_methods():
-    made = {"good": Mean, "failing": Failing, "stating": Stating}
+    made = {"good": Mean, "failing": Failing, "stating": Stating, "void": Void}
     return [rmsuite.Method(name=name, make=make) for name, make in made.items()]
 
 
 @rmsuite.hookimpl
 def rmsuite_optimizers():
     made = {"rloo": RLOO, "plain": Reinforce, "best": BestOf, "optimum": Optimum, "reader": Reader,
-            "broken": Broken, "rude": Rude, "spying": Spying}
+            "broken": Broken, "rude": Rude, "spying": Spying, "unmade": unmade}
     return [rmsuite.PolicyOptimizer(name=name, make=make) for name, make in made.items()]
 """
 )

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+import re
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
+import conftest
 import numpy as np
 import pytest
 from command_line import Toys
 from plugin_files import TASKS, write
 from test_policy_cells import PLUGIN
 
-from rmsuite import plugins, results
+from rmsuite import executors, plugins, results
 from rmsuite.book import read_book
+from rmsuite.cells import Workers
 from rmsuite.commands import executing
 from rmsuite.errors import ResultsError
 from rmsuite.policy_study import FOLDER
@@ -102,7 +107,143 @@ def test_what_fails_is_said_in_the_table_and_the_exit_code(toys):
     )
 
 
+def steps_of(answer):
+    """What --explain-cache says of each cell: by its label and repetition, why it is computed."""
+    found = re.findall(r"rmsuite: (.*) on toy-gold@1, repetition (\d+): (.*)", answer.err)
+    return {(name, int(repetition)): why for name, repetition, why in found}
+
+
+RLOO, OTHER, OPTIMUM = (f"good, {name}, beta=0.05" for name in ("rloo", "rloo[k=2]", "optimum"))
+FORCED = {"rloo": {RLOO, OTHER}, "rloo[k=2]": {OTHER}, OPTIMUM: {OPTIMUM}, "good": {RLOO, OTHER, OPTIMUM, "good, best"}}
+
+
+@pytest.mark.parametrize("name", FORCED)
+def test_a_method_an_optimizer_or_a_row_can_be_forced(toys, name):
+    given = [*USUAL, *OPTIMIZERS, "--optimizer", "best", "--optimizer", "rloo[k=2]", "-r", "1"]
+    first = toys("policy", *given, "--explain-cache")
+    assert steps_of(first) == {(row, 0): "there is no result" for row in FORCED["good"]}
+    again = toys("policy", *given, "--explain-cache", "--force", name)
+    assert steps_of(again) == {(row, 0): "--force" for row in FORCED[name]}
+    refused = toys("policy", *given, "--force", "beta")
+    assert refused.code == 2
+    assert "--force 'beta': expected one of" in refused.err
+
+
+def test_a_run_says_what_it_would_compute_and_computes_nothing(toys):
+    toys("policy", *USUAL, "-r", "1", *OPTIMIZERS)
+    before = cells()
+    answer = toys("policy", *USUAL, *OPTIMIZERS, "--dry-run")
+    assert answer.code == 0
+    first, *_, last = answer.out.splitlines()
+    assert first.startswith(f"{RLOO}: 1 cells, about ")
+    assert last == "2 of 4 cells would be computed; nothing was"
+    assert len(cells()) == len(before) == 2
+
+
+@pytest.mark.parametrize("stop", [["-x"], ["--fail-on-error", "0"], ["--fail-on-error", "0.1"]], ids=" ".join)
+def test_a_run_stops_where_the_options_say_and_goes_on_as_it_says(toys, stop):
+    """A fit that fails counts once a cell, before another policy is trained."""
+    given = ["-m", "failing", *USUAL, *OPTIMIZERS, *stop]
+    answer = toys("policy", *given)
+    assert answer.code == 1
+    option = {"-x": "--exitfirst", "--fail-on-error": f"--fail-on-error {stop[-1]}"}[stop[0]]
+    assert f"stopped by {option}: 1 of 8 cells are finished, 1 of them failed; the others are missing" in answer.err
+    assert "1 of 1 cells failed: reward: ValueError: no reward" in " ".join(answer.out.split())
+    way_on = shlex.split(answer.err.split("go on with:\n  ")[1].splitlines()[0])
+    assert way_on[way_on.index("policy") :] == ["policy", "--plugin", str(toys.plugin), *given]
+    assert toys("policy", *given[: -len(stop)]).code == 1
+    assert sorted(cell.status for cell in cells()) == 4 * ["failed"] + 4 * ["ok"]
+
+
+def test_only_failed_or_missing_cells(toys):
+    given = [*USUAL, "-r", "1", "--optimizer", "broken", "--optimizer", "rloo"]
+    answer = toys("policy", *given)
+    assert answer.err.rstrip().endswith("--only failed")
+    failed = toys("policy", *given, "--optimizer", "best", "--only", "failed", "--explain-cache")
+    assert steps_of(failed) == {("good, broken, beta=0.05", 0): "it failed in train"}
+    assert "--only failed left 1 cells out, which are not in the table: 2 of 3 cells are finished" in failed.err
+    missing = toys("policy", *given, "--optimizer", "best", "--only", "missing", "--explain-cache")
+    assert steps_of(missing) == {("good, best", 0): "there is no result"}
+    assert {(row["optimizer"], row["note"]) for row in lines(toys("policy", *given, "--format", "csv"))} >= {
+        ("rloo", "")
+    }
+
+
+def test_what_has_no_beta_has_one_row_for_all(toys):
+    given = [*USUAL, *OPTIMIZERS, "--optimizer", "best", "--beta", "0.1", "--beta", "1"]
+    answer = toys("policy", *given, "--format", "csv")
+    assert [row["beta"] for row in lines(answer) if row["optimizer"] == "best"] == [""]
+    assert len(lines(answer)) == 5
+    assert {cell.facts["beta"] for cell in cells() if cell.method == "good, best"} == {None}
+    assert re.search(r"^good +best +- +\+", toys("policy", *given).out, re.MULTILINE)
+
+
+def test_methods_and_policies_share_one_start_of_workers(toys, monkeypatch):
+    started = []
+    monkeypatch.setattr(executors, "Workers", lambda conditions: started.append(1) or Workers(conditions))
+    assert toys("policy", *USUAL, *OPTIMIZERS).code == 0
+    assert toys("policy", *USUAL, *OPTIMIZERS).code == 0
+    assert len(started) == 1
+
+
+def test_what_the_cells_were_made_with_is_noted_beside_them(toys):
+    toys("policy", *USUAL, "--optimizer", "best", "-r", "1")
+    noted = json.loads((Path("out") / FOLDER / "environment.json").read_text())
+    assert noted["cells"] == "here, each on one thread"
+    assert noted["packages"]["numpy"] == np.__version__
+
+
+# What there is nothing to learn from
+
+
+def test_equal_rewards_leave_the_reference_and_are_noted(toys):
+    answer = toys("policy", *USUAL, "-m", "good[sign=0]", "-r", "1", *OPTIMIZERS, "--beta", "0", "--format", "csv")
+    assert answer.code == 0
+    flat = [row for row in lines(answer) if row["method"] == "good[sign=0]"]
+    assert len(flat) == 2
+    for row in flat:
+        assert row["note"] == "all rewards are equal"
+        assert [abs(float(row[name])) < 1e-9 for name in ("gold_gain", "proxy_gain", "kl")] == 3 * [True]
+        assert float(row["win_rate"]) == pytest.approx(0.5)
+
+
+def test_kl_may_cost_nothing(toys):
+    answer = toys("policy", *USUAL, "-r", "1", *OPTIMIZERS, "--beta", "0", "--format", "csv")
+    assert answer.code == 0
+    gains = {row["optimizer"]: float(row["proxy_gain"]) for row in lines(answer)}
+    assert gains["optimum"] > gains["rloo"] > 0
+    optimum = next(cell for cell in cells() if cell.facts["optimizer"] == "optimum")
+    assert optimum.arrays["kl"] == pytest.approx(np.log(6)), "all on one of six responses, which the reference draws"
+
+
+def test_rewards_that_are_no_numbers_cost_their_cells(toys):
+    answer = toys("policy", *USUAL, "-m", "void", "-r", "1", "--optimizer", "best", "--format", "csv")
+    assert answer.code == 1
+    notes = {row["method"]: row["note"] for row in lines(answer)}
+    assert notes["good"] == ""
+    assert "1 of 1 cells failed: reward: reward of 'void': expected finite rewards" in notes["void"]
+
+
+def test_prompts_with_one_response_leave_no_choice(toys, tmp_path, monkeypatch):
+    monkeypatch.setattr(conftest, "N_RESPONSES", 1)
+    card = conftest.TASK.format(name="one", pool="one-pool", annotator="perfect", pairs=4, columns='"pair-accuracy"')
+    conftest.write_pool(tmp_path / "one", "one-pool", human=False)
+    write(tmp_path / "one" / "tasks" / "one.toml", card + 'pairing = "across"\n')
+    answer = toys("policy", *USUAL, "-t", "one", "--tasks", tmp_path / "one", *OPTIMIZERS)
+    assert answer.code == 2
+    assert (
+        "policies on task one@1: expected a prompt with several responses in the training part, got one" in answer.err
+    )
+    assert not cells()
+
+
 MISTAKES = {
+    ("--optimizer", "rloo[k=1]"): "optimizer 'rloo[k=1]': hyperparameter 'k': expected a whole number of at least 2",
+    ("--optimizer", "unmade"): "optimizer 'unmade': expected hyperparameters that it can be made with, got KeyError",
+    ("--optimizer", "unmade[how=exit]"): "got SystemExit: 3. Do: see `rmsuite info unmade`",
+    ("--optimizer", "unmade[how=none]"): "expected an object with `coefficients` or `log_probabilities`, got None",
+    ("--optimizer", "rloo", "--learning-rate", "1000"): "'learning_rate': expected a number from 0 to 100, got 1000",
+    ("--optimizer", "rloo", "--beta", "1e301"): "hyperparameter 'beta': expected a number from 0 to 1e+300, got 1e+301",
     ("--optimizer", "rlo"): "optimizer 'rlo': expected one of",
     ("--optimizer", "rloo[j=2]"): "parameter of optimizer 'rloo', 'j': expected one of k",
     ("--optimizer", "rloo", "-t", "toy-human"): "policies on task toy-human@1: expected gold rewards",
@@ -115,6 +256,7 @@ def test_mistakes_are_refused(toys, arguments, message):
     answer = toys("policy", *USUAL, *arguments)
     assert answer.code == 2
     assert message in answer.err
+    assert not list(Path().glob("out/policies/*/*")), "nothing was fitted"
 
 
 def test_tables_of_methods_refuse_policy_cells(toys):

@@ -316,6 +316,8 @@ SPELLINGS = [
     "run -m good --seed -1 -j2 -r3 -xt toy-gold",
     "curve --over sign=1,2 -m good -ofolder --no --fail-on-error 0.5",
     "transfer -m good --only missing --force 'a b' --format csv --memory 5 --plugin no-cache.py",
+    "policy -m good --optimizer rloo -t toy-gold --force 'good, rloo, beta=0.1' --no -x -o only",
+    "policy -m good --optimizer 'rloo[k=2]' -t toy-gold --onl failed --beta 0.1 --fail-on-error 2",
 ]
 
 
