@@ -6,8 +6,8 @@ optimizers and betas, which meet on the same prompts in the same order, and on t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
@@ -177,9 +177,12 @@ def run(
     handover.clear()
     records = []
     needed = _needed(tasks, crossed, done)
-    for record in _records(needed, crossed.study, executor) if needed else ():  # workers take time to start
-        records.append(results.stored(home / FOLDER, record))
-        on_cell(records[-1])
+    if not needed:  # workers take time to start
+        return []
+    with closing(_records(needed, crossed.study, executor)) as found:  # whatever ends the run ends the workers first
+        for record in found:
+            records.append(results.stored(home / FOLDER, record))
+            on_cell(records[-1])
     return records
 
 
@@ -201,7 +204,7 @@ def _needed(tasks: Sequence[LoadedTask], crossed: Crossed, done: Done) -> Needed
     return needed
 
 
-def _records(needed: Needed, study: Study, executor: Executor) -> Iterator[CellRecord]:
+def _records(needed: Needed, study: Study, executor: Executor) -> Generator[CellRecord, None, None]:
     """Yield the records of all cells: of fits that fail at once, and of the others when all fits are done."""
     fitted = dict[RewardJob, list[_Cell]]()
     with executor.started() as workers:
