@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from rmsuite.option_values import failures, finite, positive, price, quantity, whole
 
@@ -95,6 +96,12 @@ def add_limits(command: argparse.ArgumentParser) -> None:
     """Add what a cell may take."""
     command.add_argument("--timeout", type=quantity, metavar="S", help="end a cell that takes more seconds than that")
     command.add_argument("--memory", type=quantity, metavar="MIB", help="mebibytes that a method may have of its own")
+
+
+def add_figures(command: argparse.ArgumentParser) -> None:
+    """Add where figures go."""
+    help = "write figures there too, as SVG, PDF and PNG, with their numbers as CSV and captions as text"
+    command.add_argument("--figures", type=Path, metavar="DIR", help=help)
 
 
 def add_formats(command: argparse.ArgumentParser) -> None:

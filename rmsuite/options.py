@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rmsuite.option_groups import (
     add_dry_run,
+    add_figures,
     add_formats,
     add_jobs,
     add_policies,
@@ -90,6 +91,7 @@ def _add_curve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     _add_cells(command)
     _add_readable(command, "show this metric, not the task's (repeatable)")
+    add_figures(command)
 
 
 def _add_transfer(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -105,6 +107,7 @@ def _add_policy(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     add_workers(command)
     add_dry_run(command)
     add_formats(command)
+    add_figures(command)
     _add_folder(command)
 
 

@@ -49,6 +49,7 @@ WORKING = {
         "-m good --over sign=1,2 -t toy-gold -r 1 -o more -x",
         "-m good --over sign=1,2 -t toy-gold -r 1 -o more --exitfirst",
         "-m good --over sign=1,2 -t toy-gold -r 1 -o more --fail-on-error 3",
+        "-m good --over sign=1,2 -t toy-gold -r 1 -o more --figures drawn",
     ],
     "transfer": [
         "-m good -t toy-gold --suite default -r 1 --seed 0 -j 1 -o out --format csv",
@@ -61,6 +62,7 @@ WORKING = {
     ],
     "policy": [
         "-m good --optimizer climb -t toy-gold --beta 0.1 -r 1 -o policies --policies 1 --steps 3 --hidden 2 -j 1",
+        "-m good --optimizer climb -t toy-gold --beta 0.1 -r 1 -o drawn --policies 1 --steps 3 -j 1 --figures drawn",
         "--method good --optimizer climb --task toy-gold --beta 0 --repetitions 1 --output more --steps 2 --seed 1",
         f"-m good --optimizer climb -t toy-gold -r 1 -o third --steps 0 --format csv --jobs 1 {AGAIN}",
         "-m good --optimizer climb -t toy-gold -r 1 -o it --steps 0 --prompts 5 --learning-rate 1 --only missing",

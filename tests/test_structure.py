@@ -108,7 +108,7 @@ class Import:
 def dependencies() -> set[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    declared = [*project["dependencies"], *extras["parquet"], *extras["dask"]]
+    declared = [*project["dependencies"], *extras["parquet"], *extras["dask"], *extras["figures"]]
     return {line.partition(">")[0].strip().replace("-", "_") for line in declared}
 
 
@@ -263,7 +263,7 @@ def loaded_by(code: str) -> set[str]:
 
 
 def test_importing_the_package_and_building_the_help_load_nothing_heavy():
-    heavy = {"scipy", "pandas", "pyarrow", "sklearn", "tqdm", "cloudpickle", "tabulate", "torch"}
+    heavy = {"scipy", "pandas", "pyarrow", "sklearn", "tqdm", "cloudpickle", "tabulate", "torch", "matplotlib"}
     heavy |= {"rmsuite_baselines", "rmsuite_tasks"}
     assert loaded_by("import rmsuite") & heavy == set()
     assert loaded_by("from rmsuite.cli import parser; parser().format_help()") & heavy == set()

@@ -6,14 +6,15 @@ The parameter is one of the methods, of the task's annotator (``annotator.rate``
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from rmsuite.book import TaskBook
-from rmsuite.commands import ending, planning, run, shared
+from rmsuite.commands import ending, figures, planning, run, shared
 from rmsuite.errors import RmsuiteError
 from rmsuite.method import configure, parse
 from rmsuite.metrics import metric
 from rmsuite.plugins import Catalogue
+from rmsuite.render.curve_figures import curve_figures
 from rmsuite.render.curves import render_curves
 from rmsuite.reports.curves import CurveTable, Sweep, curves, lined_up, sweep_of_task
 from rmsuite.sweeps import Study, is_of_task, read_over, studies, study, tasks_of
@@ -23,6 +24,7 @@ def show_curves(options: Namespace) -> int:
     """Run every method at every value of the parameter, and print the curves."""
     for name in options.metric:
         metric(name)  # a misspelt one is refused before anything is run
+    figures.prepare(options)
     catalogue = shared.catalogue(options)
     if options.over is None or is_of_task(options.over):
         return _show_curves_of_tasks(catalogue, options)
@@ -30,7 +32,7 @@ def show_curves(options: Namespace) -> int:
     entrants = planning.entrants(catalogue, (label for labels in swept.methods.values() for label in labels))
     ran = run.run_cells(catalogue, options, entrants)
     with ending.with_what_is_there(ran):
-        print(render_curves(curves(ran.records, swept, options.metric), options.format), flush=True)
+        _show(curves(ran.records, swept, options.metric), options)
     return ending.conclude(options, ran)
 
 
@@ -47,8 +49,13 @@ def _show_curves_of_tasks(catalogue: Catalogue, options: Namespace) -> int:
             variants = {at: task.label for at, task in one.tasks.items()}
             lined = list(lined_up(ran.records, one.name, one.parameter, variants))
             tables += curves(lined, sweep_of_task(one.parameter, tuple(variants), methods), options.metric)
-        print(render_curves(tables, options.format), flush=True)
+        _show(tables, options)
     return ending.conclude(options, ran)
+
+
+def _show(tables: Sequence[CurveTable], options: Namespace) -> None:
+    print(render_curves(tables, options.format), flush=True)
+    figures.write(options, lambda: curve_figures(tables))
 
 
 def _studies(book: TaskBook, options: Namespace) -> list[Study]:

@@ -10,14 +10,16 @@ from pathlib import Path
 
 from rmsuite import policy_cells
 from rmsuite.book import TaskBook
-from rmsuite.commands import ending, executing, planning, shared
+from rmsuite.commands import ending, executing, figures, planning, shared
 from rmsuite.errors import unknown_name
 from rmsuite.plugins import Catalogue
 from rmsuite.policies import Training
 from rmsuite.policy_cells import Crossed
 from rmsuite.policy_study import FOLDER, Improver, Study, improver, milestones
 from rmsuite.render.policies import render_policies
+from rmsuite.render.policy_figures import policy_figures
 from rmsuite.reports.policies import policy_tables
+from rmsuite.reports.policy_paths import policy_paths
 from rmsuite.tasks import Task
 
 DEFAULT_BETA = 0.05  # what the authors of ReMax trained with
@@ -41,13 +43,16 @@ class _Asked:
 
 def show_policies(options: Namespace) -> int:
     """Run every method with every optimizer and beta on every task, and print the tables."""
+    figures.prepare(options)
     asked = _asked(options)
     plan, against = _planned(asked), _against(asked)
     if options.dry_run:
         return planning.show(plan, asked.home)
     ran = _computed(asked, plan)
     with ending.with_what_is_there(ran):
-        print(render_policies(policy_tables(ran.records, options.target, against), options.format), flush=True)
+        tables = policy_tables(ran.records, options.target, against)
+        print(render_policies(tables, options.format), flush=True)
+        figures.write(options, lambda: policy_figures(policy_paths(ran.records, tables)))
     return ending.conclude(options, ran, asked.home)
 
 
