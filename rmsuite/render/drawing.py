@@ -128,7 +128,7 @@ def _title(panel: Panel | HeatMap | Slopes) -> str:
 def _explain(canvas: Canvas, legend: Sequence[tuple[Line2D, str]], n_across: int) -> None:
     if not legend:
         return
-    blank = [" "] * len(legend)  # a legend leaves labels out that begin with an underscore
+    blank = [" "] * len(legend)  # legends of older versions leave out what begins with an underscore
     made = canvas.legend([handle for handle, _ in legend], blank, loc="outside lower center", ncols=n_across)
     for text, (_, label) in zip(made.get_texts(), legend, strict=True):
         text.set_text(readable(label))
