@@ -40,7 +40,7 @@ def _labelled(paths: Sequence[PolicyPath]) -> Iterator[tuple[str, PolicyPath]]:
         same = [one for one in paths if (one.optimizer, one.points) == (path.optimizer, path.points)]
         if same[0] is path:
             given = path.optimizer.removeprefix(path.family).strip("[]")
-            beta = f"beta {path.beta:g}" if len(same) == 1 else "any beta"
+            beta = f"beta {path.beta:g}" if len(same) == 1 and path.beta is not None else "any beta"
             yield ", ".join([*([given] if given else []), beta]), path
 
 
@@ -52,8 +52,10 @@ def _path_lines(label: str, path: PolicyPath) -> Iterator[Line]:
 
 def _by_samples(found: TaskPaths) -> Figure:
     panels = []
-    for (method, beta), paths in _grouped(_by_beta(found), lambda path: (path.method, path.beta)):
-        lines = tuple(_by_samples_line(path) for path in paths)
+    with_beta = [path for path in _by_beta(found) if path.beta is not None]
+    for (method, beta), paths in _grouped(with_beta, lambda path: (path.method, path.beta)):
+        levels = [path for path in found.paths if path.beta is None and path.method == method]
+        lines = tuple(_by_samples_line(path) for path in (*paths, *levels))
         title = f"{method}, beta {beta:g}"
         panels.append(Panel(title, "samples of a policy's training", GOLD_GAIN, lines, log_x=True, zero=True))
     said = "Gain in gold against the responses that a policy has drawn in training; a panel a reward model and beta, a "
@@ -99,7 +101,7 @@ def _gold_line(label: str, x: tuple[float, ...], points: Sequence[PathPoint], qu
 def _by_beta(found: TaskPaths) -> list[PolicyPath]:
     """Return paths by reward model and rising beta, both as in legends, and else in the order of the table."""
     methods = list(dict.fromkeys(path.method for path in found.paths))
-    return sorted(found.paths, key=lambda path: (methods.index(path.method), path.beta))
+    return sorted(found.paths, key=lambda path: (methods.index(path.method), path.beta or 0))
 
 
 def _grouped(found: Iterable[T], key: Callable[[T], tuple[Any, ...]]) -> list[tuple[tuple[Any, ...], list[T]]]:
@@ -127,7 +129,7 @@ def _records(found: TaskPaths) -> list[Record]:
 
 def _record(found: TaskPaths, path: PolicyPath, point: PathPoint) -> Record:
     """Return a line of the CSV, whose names are those of the table's."""
-    names = {"task": found.task, "method": path.method, "optimizer": path.optimizer, "beta": path.beta}
+    names = {"task": found.task, "method": path.method, "optimizer": path.optimizer, "beta": "" if path.beta is None else path.beta}
     reached = {"step": point.step, "samples": point.samples, "kl": point.kl}
     gold = {"gold_gain": point.gold.value, "low": point.gold.low, "high": point.gold.high}
     return {**names, **reached, **gold, "proxy_gain": point.proxy, "signature": found.signature}

@@ -72,6 +72,13 @@ class PolicyRow:
     note: str = ""
 
 
+    @property
+    def name(self) -> str:
+        """What notes call it; without a beta where the optimizer uses none."""
+        beta = [] if self.beta is None else [f"beta {self.beta:g}"]
+        return ", ".join([self.method, self.optimizer, *beta])
+
+
 @dataclass(frozen=True)
 class PolicyTable:
     """All policies of one task, the largest gold first; ``reference_length`` is in the pool's unit.

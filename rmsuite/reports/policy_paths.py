@@ -14,7 +14,7 @@ from rmsuite.reports.policies import PolicyRow, PolicyTable
 from rmsuite.results import CellRecord
 from rmsuite.statistics import Estimate, estimates, mean_sample, resample
 
-Key = tuple[str, str, float]
+Key = tuple[str, str, float | None]
 Group = Sequence[CellRecord]
 
 
@@ -48,7 +48,7 @@ class PolicyPath:
 
     method: str
     optimizer: str
-    beta: float
+    beta: float | None
     points: tuple[PathPoint, ...]
 
     @property
@@ -122,9 +122,7 @@ def policy_paths(records: Iterable[CellRecord], tables: Sequence[PolicyTable]) -
 
 def _task_paths(table: PolicyTable, groups: Mapping[Key, Group]) -> TaskPaths:
     whole = {key: groups[key] for row in table.rows if row.gold and (key := _key(row))}
-    omitted = tuple(
-        f"{row.method}, {row.optimizer}, beta {row.beta:g}: {row.note}" for row in table.rows if not row.gold
-    )
+    omitted = tuple(f"{row.name}: {row.note}" for row in table.rows if not row.gold)
     paths = tuple(PolicyPath(*key, points) for key, points in _points(table.task, whole).items())
     return TaskPaths(table.task, table.signature, paths, omitted, table.n_policies)
 
