@@ -6,7 +6,8 @@ import contextlib
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 from threadpoolctl import threadpool_limits
@@ -25,6 +26,10 @@ class Local:
 
     n_jobs: int = 1
     conditions: Conditions = field(default_factory=Conditions)
+
+    def forbidding(self, *folders: Path) -> Local:
+        """Return workers that may not open files in these folders either."""
+        return replace(self, conditions=replace(self.conditions, forbidden=(*self.conditions.forbidden, *folders)))
 
     def run(self, jobs: Iterable[J]) -> Iterator[tuple[J, Outcome]]:
         """Yield each job with its outcome, in the order in which they finish."""

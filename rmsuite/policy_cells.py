@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import product
 from pathlib import Path
@@ -21,7 +21,6 @@ from rmsuite.arrays import Gathered
 from rmsuite.errors import ContractError
 from rmsuite.harness import Done, Entrant
 from rmsuite.optimizers import tuned
-from rmsuite.policies import Values
 from rmsuite.policy_setting import PolicySetting, Proxy
 from rmsuite.policy_study import COLUMNS, FOLDER, Improver, Study, label
 from rmsuite.policy_worker import PolicyJob
@@ -242,9 +241,8 @@ def _record(cell: _Cell, outcome: Outcome) -> CellRecord:
         return _failed(cell, replace(outcome, phase="policy", error=str(error)))
     identity = cell.identity()
     identity["facts"] |= {f"{phase}_seconds": seconds for phase, seconds in outcome.seconds.items()}
-    rewards = cell.proxy.test
-    notes = ("all rewards are equal",) if (rewards == rewards[0]).all() else ()
-    return CellRecord(**identity, status="ok", output=outcome.output, notes=notes, arrays=arrays)
+    identity["facts"] |= {"proxy_unit": asdict(cell.proxy.unit)}
+    return CellRecord(**identity, status="ok", output=outcome.output, notes=cell.proxy.notes, arrays=arrays)
 
 
 def _failed(cell: _Cell, outcome: Outcome) -> CellRecord:
@@ -272,24 +270,21 @@ def _arrays(cell: _Cell, outcome: Outcome) -> dict[str, np.ndarray]:
     """
     shown, n_policies = cell.setting.tested, cell.study.n_policies
     path = [_sorted_back(shown, step.log_probabilities, n_policies) for step in outcome.policies]
+    kept = [cell.setting.kept(log_pi) for log_pi in path]
     with harness.one_thread():
-        values = [cell.proxy.values(log_pi) for log_pi in path]
-        at_rest = cell.proxy.values(cell.setting.reference.log_reference[:, None])
+        values = [cell.proxy.values(policies) for policies in kept]
+        at_rest = cell.proxy.at_rest()
     steps = cell.job().steps if len(path) > 1 else (0,)
     return {
         **{name: np.stack([getattr(one, name) for one in values]) for name in COLUMNS},
-        **{f"reference_{name}": _column(at_rest, name) for name in ("gold", "proxy", "length", "entropy")},
+        **at_rest,
+        "log_probabilities": kept[-1],
         "gold_range": cell.proxy.gold_range(),
         "steps": np.array(steps),
         "samples": np.array([step.counts["samples"] for step in outcome.policies]),
         "reward_calls": np.array([step.counts["rewards"] for step in outcome.policies]),
         "rewards": cell.proxy.raw_test,
     }
-
-
-def _column(values: Values, name: str) -> np.ndarray:
-    column: np.ndarray = getattr(values, name)[:, 0]
-    return column
 
 
 def _sorted_back(shown: Any, flat: np.ndarray | None, n_policies: int) -> np.ndarray:

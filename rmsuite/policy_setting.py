@@ -16,6 +16,7 @@ from rmsuite import handover, seeds
 from rmsuite.arrays import Gathered, gathered
 from rmsuite.errors import TaskError
 from rmsuite.policies import Choices, Unit, Values, evaluate, uniform
+from rmsuite.policies.evaluation import probabilities
 from rmsuite.policy_worker import Prompts
 from rmsuite.setting import Setting
 from rmsuite.sources import Source
@@ -133,6 +134,11 @@ class PolicySetting:
         unit = Unit.of(self.trained.part.offsets, train)
         return Proxy(self, unit, unit(train) + shift, unit(test) + shift, train, test)
 
+    def stored_proxy(self, unit: Unit, rewards: np.ndarray, shift: float) -> Proxy:
+        """Return what a cell tells of a proxy: the unit, and the rewards of the test responses as they were given."""
+        none = np.empty(0)
+        return Proxy(self, unit, none, unit(rewards) + shift, none, rewards)
+
     @cached_property
     def _folder(self) -> Path:
         """Where large embeddings lie for workers to map; it goes when the setting does."""
@@ -165,6 +171,20 @@ class PolicySetting:
         part = self.tested.part
         return Choices(part.offsets, np.zeros((len(part.rows), 0), np.float32), uniform(part.offsets))
 
+    def kept(self, log_probabilities: np.ndarray) -> np.ndarray:
+        """Return policies as a cell keeps them, float32: all their values follow from this, to the bit.
+
+        ``log_probabilities`` are those of the test responses, ``(n_responses, n_policies)``, in the part's order.
+
+        Raises
+        ------
+        ContractError
+            If the probabilities of a prompt do not sum to 1.
+        """
+        probabilities(self.reference, log_probabilities)
+        with np.errstate(over="ignore"):  # what float32 cannot hold has no probability in float64 either
+            return log_probabilities.astype(np.float32)
+
 
 @dataclass(frozen=True, eq=False)
 class Proxy:
@@ -192,21 +212,27 @@ class Proxy:
     def _shown(self, shown: Shown, embeddings: np.ndarray, rewards: np.ndarray) -> Prompts:
         return Prompts(shown.offsets, embeddings, uniform(shown.offsets), rewards[shown.order])
 
+    def at_rest(self) -> dict[str, np.ndarray]:
+        """Return what the reference is worth, ``(n_prompts,)`` each, by the names of a cell's arrays."""
+        reference = self.setting.reference
+        values = self.values(self.setting.kept(reference.log_reference[:, None]))
+        return {f"reference_{name}": getattr(values, name)[:, 0] for name in ("gold", "proxy", "length", "entropy")}
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the cell should know."""
+        return ("all rewards are equal",) if (self.test == self.test[0]).all() else ()
+
     def gold_range(self) -> np.ndarray:
         """Return the least and the largest gold of each test prompt, ``(n_prompts, 2)``, in units of the training."""
         prompts, gold = self.setting.reference.prompts, self.setting.gold_unit(self.setting.tested.gold)
         return np.stack([-prompts.largest(-gold), prompts.largest(gold)], axis=1)
 
-    def values(self, log_probabilities: np.ndarray) -> Values:
-        """Return what policies are worth, whose log probabilities, ``(n_responses, n_seeds)``, are in the part's order.
+    def values(self, kept: np.ndarray) -> Values:
+        """Return what policies are worth as ``PolicySetting.kept`` gives them, once they are normalised in float64.
 
         Gold and proxy are in units of the training part.
-
-        Raises
-        ------
-        ContractError
-            If the probabilities of a prompt do not sum to 1.
         """
         tested, choices = self.setting.tested, self.setting.reference
-        gold = self.setting.gold_unit(tested.gold)
-        return evaluate(choices, log_probabilities, gold=gold, proxy=self.test, length=tested.part.length)
+        gold, exact = self.setting.gold_unit(tested.gold), choices.prompts.log_softmax(kept.astype(np.float64))
+        return evaluate(choices, exact, gold=gold, proxy=self.test, length=tested.part.length)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
-from rmsuite import reuse
-from rmsuite.errors import PluginError, RmsuiteError, describe
+from rmsuite import reuse, signature
+from rmsuite.errors import PluginError, ResultsError, RmsuiteError, describe
 from rmsuite.optimizers import ConfiguredOptimizer
 from rmsuite.policies import ClosedForm, Optimizer, Training
 
@@ -128,6 +129,30 @@ def milestones(steps: int) -> tuple[int, ...]:
     """
     halves = (round(2 ** (half / 2)) for half in range(2 * max(steps, 1).bit_length() + 1))
     return tuple(sorted({step for step in halves if step < steps}))
+
+
+def of_signature(line: str, watch: tuple[int, ...] = ()) -> Study:
+    """Return the study that a signature of policy cells tells, without optimizers and betas.
+
+    Raises
+    ------
+    ResultsError
+        If the signature tells none.
+    """
+    parts = signature.read(line)
+    try:
+        said = dict(one.split("=", 1) for one in parts["training"].split(","))
+        shift = float(said.pop("shift"))
+        training = Training(**{name: _number(value) for name, value in said.items()}, watch=watch)
+        study = Study((), (), training, int(parts["policies"]), shift)
+    except (KeyError, ValueError, TypeError, RmsuiteError) as error:
+        expected, do = "how policies were trained, and how many", "run the cell again"
+        raise ResultsError(who=f"signature {line}", expected=expected, got=repr(error), do=do) from None
+    return study
+
+
+def _number(text: str) -> Any:
+    return int(text) if text.isdecimal() else float(text)
 
 
 def label(method: str, optimizer: str, beta: float | None) -> str:

@@ -53,7 +53,8 @@ class CellRecord:
         gold and proxy in units of the training part (``policies.Unit``), KL and entropy in nats; ``reference_...``,
         ``(n_prompts,)``, of the policy that they started from; ``gold_range``, least and largest,
         ``(n_prompts, 2)``; ``steps``, ``samples``, ``reward_calls``, ``(n_steps,)``, the last two of each policy until
-        then; and ``rewards`` as the reward model gave them.
+        then; ``rewards`` as the reward model gave them; and ``log_probabilities`` of the last policies on the test
+        responses, float32, ``(n_test_responses, n_policies)``: all values are of policies rounded to that.
     seal : str
         The sha256 that its file ends with, arrays included; empty for a record that was not read from one.
     """
@@ -204,6 +205,7 @@ def _temporary(path: Path) -> Path:
 
 TEXTS = ("task", "method", "kind", "status", "signature", "origin", "phase", "error", "traceback", "output")
 KINDS = ("method", "control", "policy")
+OF_POLICIES = {"reward_model": str, "optimizer": str, "beta": float, "hyperparameters": dict, "n_policies": int}
 REPETITIONS = 100_000  # fewer than these: nobody waits for more, and a larger number is a mistake
 
 
@@ -221,6 +223,8 @@ def _malformed(record: CellRecord) -> str:
         return f"numbers of a cell that {record.status}"
     if not re.fullmatch(r"[\w-][\w.-]*@\d+(\[.+\])?", record.task) or not record.method:
         return f"task {record.task!r} and method {record.method!r}"
+    if record.kind == "policy" and any(type(record.facts.get(name)) is not one for name, one in OF_POLICIES.items()):
+        return f"policies without the facts {', '.join(OF_POLICIES)}"
     columns = record.facts.get("columns")
     if not isinstance(columns, list) or not columns or not all(isinstance(name, str) for name in columns):
         return f"columns {columns!r}"

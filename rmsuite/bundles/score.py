@@ -10,7 +10,8 @@ import numpy as np
 
 from rmsuite import harness, results, signature
 from rmsuite.book import TaskBook
-from rmsuite.bundles.verify import Progress, answers, seed_of, silent
+from rmsuite.bundles.findings import Progress, seed_of, silent
+from rmsuite.bundles.verify import answers
 from rmsuite.errors import ResultsError
 from rmsuite.results import CellRecord
 from rmsuite.tasks import LoadedTask

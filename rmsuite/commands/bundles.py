@@ -14,11 +14,12 @@ from tabulate import tabulate
 from tqdm import tqdm
 
 from rmsuite import results, signature
-from rmsuite.bundles import export, levels, protocol
+from rmsuite.bundles import export, folders, levels, protocol
+from rmsuite.bundles.findings import Verification
 from rmsuite.bundles.merge import merge
 from rmsuite.bundles.rerun import rerun
 from rmsuite.bundles.score import Rescored, score
-from rmsuite.bundles.verify import Verification, verify
+from rmsuite.bundles.verify import verify
 from rmsuite.commands import shared
 from rmsuite.commands.executing import local
 from rmsuite.errors import ResultsError, RmsuiteError
@@ -37,7 +38,7 @@ def show_verification(options: Namespace) -> int:
         workers = local(catalogue, book, options.home, options.jobs, _methods(options.home, catalogue))
         sample = None if options.rerun == "all" else options.rerun
         found = rerun(options.home, found, book, catalogue, sample, options.seed, workers, progress=_bar)
-        print(f"Run again: {len(found.rerun)} of the verified cells of methods, chosen with seed {options.seed}.")
+        print(f"Run again: {_rerun(found)}, chosen with seed {options.seed}.")
     for finding in found.findings:
         print(finding)
     for name in found.without_numbers:
@@ -48,9 +49,15 @@ def show_verification(options: Namespace) -> int:
     return 1 if found.findings else 0
 
 
+def _rerun(found: Verification) -> str:
+    of_policies = sum(found.kinds[name] == "policy" for name in found.rerun)
+    said = f"{len(found.rerun) - of_policies} of the verified cells of methods"
+    return f"{said} and {of_policies} of those of policies" if "policy" in found.kinds.values() else said
+
+
 def _methods(home: Path, catalogue: Catalogue) -> Iterator[Configured]:
     """Yield the methods of a folder's cells that are at hand, without the parameters that their folders' names hide."""
-    for name in sorted({path.parent.name.partition("_")[0] for path in results.found(home)}):
+    for name in sorted({path.parent.name.partition("_")[0] for path in folders.found(home)}):
         with contextlib.suppress(RmsuiteError):
             yield catalogue.configured(name)[1]
 
@@ -62,12 +69,19 @@ def _bar(items: Iterable[Any], total: int) -> Iterable[Any]:
 def _summary(found: Verification) -> str:
     rows: dict[tuple[str, str], Counter[str]] = {}
     for name, level in found.cells.items():
-        task, method, _ = name.split("/")
+        task, method, _ = name.rsplit("/", 2)
         rows.setdefault((task, method), Counter())[level] += 1
     columns = [UNVERIFIED, SELF, RERUN]
     lines = [[task, method, *(count[level] or "-" for level in columns)] for (task, method), count in rows.items()]
     table = tabulate(lines, ["task", "method", *columns], tablefmt="simple", disable_numparse=True)
-    return f"{table}\n\n{len(found.cells)} cells, {len(found.findings)} findings."
+    return f"{table}\n\n{_counted(found)}, {len(found.findings)} findings."
+
+
+def _counted(found: Verification) -> str:
+    of_policies = sum(kind == "policy" for kind in found.kinds.values())
+    others = len(found.cells) - of_policies
+    said = [f"{others} cells"] if others or not of_policies else []
+    return " and ".join([*said, f"{of_policies} cells of policies"] if of_policies else said)
 
 
 def show_scores(options: Namespace) -> int:

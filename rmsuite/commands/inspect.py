@@ -12,7 +12,8 @@ from tabulate import tabulate
 from threadpoolctl import threadpool_limits
 
 from rmsuite import harness, results
-from rmsuite.bundles.verify import answers, seed_of
+from rmsuite.bundles.findings import seed_of
+from rmsuite.bundles.verify import answers
 from rmsuite.commands import shared
 from rmsuite.errors import ResultsError, unknown_name
 from rmsuite.reports.cells import by_task

@@ -58,7 +58,7 @@ def evaluate(
     ContractError
         If a reward or a length is not finite, a shape does not fit, or the probabilities of a prompt do not sum to 1.
     """
-    prompts, pi = choices.prompts, _probabilities(choices, log_probabilities)
+    prompts, pi = choices.prompts, probabilities(choices, log_probabilities)
     n, n_seeds = pi.shape
     columns = reward_columns(proxy, n, n_seeds, who="the optimised model")
     gold, length = (reward_columns(given, n, 1, who=who) for given, who in ((gold, "gold"), (length, "length")))
@@ -68,7 +68,14 @@ def evaluate(
     return Values(gold=gold, proxy=proxy, win_rate=wins, kl=kl, entropy=entropy, length=length)
 
 
-def _probabilities(choices: Choices, log_probabilities: np.ndarray) -> np.ndarray:
+def probabilities(choices: Choices, log_probabilities: np.ndarray) -> np.ndarray:
+    """Return the probabilities of policies, ``(n_responses, n_seeds)``.
+
+    Raises
+    ------
+    ContractError
+        If the shape does not fit, or the probabilities of a prompt do not sum to 1, but for a millionth.
+    """
     who, do = "log probabilities of a policy", "give what `log_probabilities` returns for these choices"
     if log_probabilities.ndim != 2 or len(log_probabilities) != choices.n_responses:
         expected, got = f"shape ({choices.n_responses}, n_seeds)", f"shape {log_probabilities.shape}"
