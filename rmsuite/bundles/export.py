@@ -1,4 +1,8 @@
-"""Results as one long table, for any other tool: one row a cell and metric, or one a prompt."""
+"""Results as one long table, for any other tool: one row a cell and metric, or one a prompt.
+
+Of policies, the method is the reward model, and what they are worth after each step stands where metrics do, with the
+reference's as ``reference_...``; columns that say which policy are empty for methods.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from rmsuite import signature
+from rmsuite.bundles import of_policies
 from rmsuite.metrics import METRICS, Metric
 from rmsuite.render.comma_separated import guarded
 from rmsuite.results import CellRecord
@@ -22,15 +27,22 @@ def cells(records: Iterable[CellRecord], level: Level) -> Iterator[dict[str, Any
     """Yield a row for each cell and metric; one without a metric for a cell without numbers."""
     for record in records:
         shared = {**_identity(record), **_circumstances(record), "verification": level(record)}
-        found = [metric for metric in METRICS if metric.name in record.arrays]
-        for metric in found:
-            yield {**shared, **_metric(metric), "value": _value(metric, record.arrays[metric.name])}
-        if not found:
-            yield {**shared, "metric": None, "metric_version": None, "larger_is_better": None, "value": None}
+        rows = [*(of_policies.cell(record) if record.kind == "policy" else _of_metrics(record))]
+        yield from ({**shared, **row} for row in rows or [dict.fromkeys(MEASURED)])
+
+
+MEASURED = ("policy", "step", "metric", "metric_version", "larger_is_better", "value")
+
+
+def _of_metrics(record: CellRecord) -> Iterator[dict[str, Any]]:
+    for metric in METRICS:
+        if metric.name in record.arrays:
+            measured = {**_metric(metric), "value": _value(metric, record.arrays[metric.name])}
+            yield {"policy": None, "step": None, **measured}
 
 
 def items(records: Iterable[CellRecord], ids: Callable[[str], list[tuple[str, str]]]) -> Iterator[dict[str, Any]]:
-    """Yield a row for each cell, metric that is a mean, and prompt that says something.
+    """Yield a row for each cell, metric that is a mean, and prompt that says something; of policies, their mean.
 
     Parameters
     ----------
@@ -38,26 +50,28 @@ def items(records: Iterable[CellRecord], ids: Callable[[str], list[tuple[str, st
         ``task label -> (prompt id, category)`` of each test prompt.
     """
     for record in records:
-        for metric in METRICS:
-            if metric.mean and metric.name in record.arrays:
-                sums = record.arrays[metric.name].tolist()
-                for (prompt, category), (value, weight) in zip(ids(record.task), sums, strict=True):
-                    if weight:
-                        numbers = {"value": value / weight, "weight": weight}
-                        yield {
-                            **_identity(record),
-                            "metric": metric.name,
-                            "prompt": prompt,
-                            "category": category,
-                            **numbers,
-                        }
+        identity = _identity(record)
+        found = of_policies.prompts(record) if record.kind == "policy" else _sums(record)
+        for step, name, sums in found:
+            for (prompt, category), (value, weight) in zip(ids(record.task), sums.tolist(), strict=True):
+                if weight:
+                    where = {"step": step, "metric": name, "prompt": prompt, "category": category}
+                    yield {**identity, **where, "value": value / weight, "weight": weight}
+
+
+def _sums(record: CellRecord) -> Iterator[tuple[None, str, np.ndarray]]:
+    for metric in METRICS:
+        if metric.mean and metric.name in record.arrays:
+            yield None, metric.name, record.arrays[metric.name]
 
 
 def _identity(record: CellRecord) -> dict[str, Any]:
     return {
         "task": record.task,
-        "method": record.method,
+        "method": record.method if record.kind != "policy" else record.facts["reward_model"],
         "kind": record.kind,
+        "optimizer": record.facts.get("optimizer"),
+        "beta": record.facts.get("beta"),
         "repetition": record.repetition,
         "seed": signature.read(record.signature).get("seed"),
     }
@@ -72,6 +86,7 @@ def _circumstances(record: CellRecord) -> dict[str, Any]:
         "n_test_prompts": facts.get("n_test_prompts"),
         "fit_seconds": facts.get("fit_seconds"),
         "reward_seconds": facts.get("reward_seconds"),
+        "train_seconds": facts.get("train_seconds"),
         "code": record.origin,
         "signature": record.signature,
     }

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rmsuite import results, signature
-from rmsuite.bundles import levels
+from rmsuite.bundles import folders, levels
 from rmsuite.errors import ResultsError
 from rmsuite.reports.records import RERUN
 
 
 def merge(homes: Sequence[Path], into: Path, allow_mixed: bool = False) -> int:
-    """Copy all cells, with their levels of verification, and return how many there are.
+    """Copy all cells, those of policies too, with their levels of verification, and return how many there are.
 
     Raises
     ------
@@ -51,7 +51,7 @@ def _chosen(homes: Sequence[Path], allow_mixed: bool) -> dict[str, Path]:
     """
     chosen: dict[str, Path] = {}
     for home in homes:
-        for path in results.paths(home):
+        for path in folders.paths(home):
             name = _name(home, path)
             if name in chosen and allow_mixed and _are_controls_of_two_signatures(chosen[name], path):
                 continue
@@ -69,7 +69,7 @@ def _are_controls_of_two_signatures(first: Path, second: Path) -> bool:
 
 
 def _name(home: Path, path: Path) -> str:
-    right = results.cell_path(home, results.read(path))  # a damaged cell is refused here
+    right = folders.place(path, results.read(path))  # a damaged cell is refused here
     if right != path:
         do = "move it, or delete the copy"
         raise ResultsError(who=f"cell {path}", expected=f"this record at {right}", got="it here", do=do)
@@ -77,10 +77,10 @@ def _name(home: Path, path: Path) -> str:
 
 
 def _refuse_mixed(chosen: dict[str, Path]) -> None:
-    first: dict[str, tuple[str, Path]] = {}
+    first: dict[tuple[str, bool], tuple[str, Path]] = {}
     for path in chosen.values():
         record = results.read(path)
-        line, other = first.setdefault(record.task, (record.signature, path))
+        line, other = first.setdefault((record.task, record.kind == "policy"), (record.signature, path))
         if line != record.signature:
             raise ResultsError(
                 who=f"merge of {record.task}",

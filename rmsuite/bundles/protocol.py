@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rmsuite import results, signature
+from rmsuite.bundles import folders
 from rmsuite.errors import ResultsError
 
 MEANING: Mapping[str, str] = {
@@ -29,6 +30,8 @@ MEANING: Mapping[str, str] = {
     "train-embeddings": "the embeddings of the training pool have other numbers",
     "generators": "other generators' responses train or are tested",
     "seed": "other pairs, annotation noise and initialisation; the test part is the same",
+    "policies": "another number of policies a cell, which differ by their seeds",
+    "training": "policies are trained otherwise: steps, prompts a step, learning rate, hidden layer",
     "agreement": "the realised agreement of the annotator with gold differs: other labels were drawn",
     "repetitions": "means over other repetitions",
     "controls": "gains are over a control that is chosen in another way",
@@ -59,7 +62,7 @@ class Part:
 
 
 def lines(source: str) -> dict[str, str]:
-    """Return the signatures of a source by task: a signature line, a results folder, or a file with printed tables.
+    """Return the signatures of a source by task, those of its policies apart: a signature line, a results folder, or a file with printed tables.
 
     Raises
     ------
@@ -78,7 +81,7 @@ def lines(source: str) -> dict[str, str]:
 
 
 def _in_folder(path: Path) -> list[str]:
-    return sorted({record.signature for record in results.read_all(path)})
+    return sorted({results.read(record).signature for record in folders.found(path)})
 
 
 def _in_file(path: Path) -> list[str]:
@@ -102,6 +105,7 @@ def _by_task(source: str, found: list[str]) -> dict[str, str]:
     for line in found:
         parts = signature.read(line)
         name = ALL if "tasks" in parts else signature.unversioned(parts.get("task", ""))
+        name += ": policies" if "policies" in parts else ""
         groups.setdefault(name, []).append(line)
     return {name: _one(source, name, group) for name, group in groups.items()}
 

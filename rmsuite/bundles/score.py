@@ -10,6 +10,7 @@ import numpy as np
 
 from rmsuite import harness, results, signature
 from rmsuite.book import TaskBook
+from rmsuite.bundles import folders
 from rmsuite.bundles.findings import Progress, seed_of, silent
 from rmsuite.bundles.verify import answers
 from rmsuite.errors import ResultsError
@@ -30,7 +31,7 @@ class Rescored:
 def score(home: Path, book: TaskBook, progress: Progress = silent) -> Iterator[Rescored]:
     """Recompute every cell that has rewards; those that change are rewritten, one by one, atomically.
 
-    All cells are looked at before the first is rewritten: a folder that is refused stays as it was.
+    Cells of policies have no metrics, and stay as they are. All cells are looked at before the first is rewritten: a folder that is refused stays as it was.
 
     Raises
     ------
@@ -41,6 +42,8 @@ def score(home: Path, book: TaskBook, progress: Progress = silent) -> Iterator[R
     UnknownNameError
         If a task is not at hand.
     """
+    if not results.found(home) and folders.found(home):
+        _refuse_policies(home)
     tasks = _tasks(home, book)
     paths = results.paths(home)
     for path in progress(paths, len(paths)):
@@ -54,10 +57,17 @@ def score(home: Path, book: TaskBook, progress: Progress = silent) -> Iterator[R
                 yield found
 
 
+def _refuse_policies(home: Path) -> None:
+    do = "verify them (`rmsuite verify`): what they hold does not depend on metrics"
+    raise ResultsError(who=f"score of {home}", expected="cells of methods", got="cells of policies", do=do)
+
+
 def _tasks(home: Path, book: TaskBook) -> dict[str, LoadedTask]:
     """Return the tasks of all cells by label, or refuse the folder."""
     tasks: dict[str, LoadedTask] = {}
     for record in results.read_all(home):
+        if record.kind == "policy":
+            _refuse_policies(home)
         if record.status == "ok":
             if record.task not in tasks:
                 tasks[record.task] = book.task(record.task).load()

@@ -108,7 +108,8 @@ def _changes(found: Iterable[Rescored]) -> list[tuple[str, str, str, int]]:
 def show_export(options: Namespace) -> int:
     """Write results as one long table."""
     catalogue = shared.catalogue(options)
-    found = shared.records(options.home)
+    methods, policies = shared.all_records(options.home)
+    found = [*methods, *policies]
     rows = _items(catalogue, found) if options.items else export.cells(found, shared.level(options.home))
     text = export.as_csv(rows) if options.format == "csv" else export.as_json(rows)
     if options.output is None:

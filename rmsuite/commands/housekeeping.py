@@ -11,6 +11,7 @@ from pathlib import Path
 from rmsuite import results
 from rmsuite.commands import shared
 from rmsuite.errors import ResultsError
+from rmsuite.policy_study import FOLDER
 
 
 def show_system(options: Namespace) -> int:
@@ -21,7 +22,7 @@ def show_system(options: Namespace) -> int:
 
 READ = r"\d+\.(json|traceback\.txt)"
 FILE = re.compile(rf"{READ}|\d+-[0-9a-f]{{16}}\.npz|\.({READ}|\d+\.npz)\.\d+")  # of a cell
-CELLS = "*@*/*"  # where cells lie within a results folder: nothing else is ever deleted
+TASKS = ("*@*", f"{FOLDER}/*@*")  # within a results folder; cells lie two folders deeper, and only they are deleted
 
 
 def clean(options: Namespace) -> int:
@@ -41,13 +42,14 @@ def clean(options: Namespace) -> int:
 
 def _all(home: Path) -> list[Path]:
     """Return the files of all cells, half-written ones too."""
-    return sorted(path for path in home.glob(f"{CELLS}/*") if path.is_file() and FILE.fullmatch(path.name))
+    found = (path for task in TASKS for path in home.glob(f"{task}/*/*"))
+    return sorted(path for path in found if path.is_file() and FILE.fullmatch(path.name))
 
 
 def _debris(home: Path) -> list[Path]:
     """Return records that failed or are damaged, what no record names, and files that were left half-written."""
     whole: set[Path] = set()
-    for path in home.glob(f"{CELLS}/*.json"):
+    for path in (path for path in _all(home) if path.suffix == ".json"):
         with contextlib.suppress(ResultsError):
             if results.read(path).status != "failed":
                 whole |= set(results.files(path))
@@ -55,6 +57,7 @@ def _debris(home: Path) -> list[Path]:
 
 
 def _remove_empty(home: Path) -> None:
-    for folder in (*home.glob(f"{CELLS}/"), *home.glob("*@*/")):
+    patterns = (*(f"{task}/*/" for task in TASKS), *(f"{task}/" for task in TASKS), f"{FOLDER}/")
+    for folder in (folder for pattern in patterns for folder in [*home.glob(pattern)]):
         with contextlib.suppress(OSError):  # it still holds something
             folder.rmdir()

@@ -15,6 +15,7 @@ from rmsuite.catalogue import Plugin
 from rmsuite.environment import environment
 from rmsuite.errors import ResultsError, unknown_name
 from rmsuite.plugins import Catalogue
+from rmsuite.policy_study import FOLDER
 from rmsuite.reports.records import Verification
 from rmsuite.results import CellRecord
 
@@ -61,8 +62,24 @@ def records(home: Path, tasks: Iterable[str] | None = None) -> list[CellRecord]:
     """
     found = [results.read(path) for path in results.paths(home)]
     if any(record.kind == "policy" for record in found):
-        do = "call the command policy as before, with --output set to the folder around it: finished cells stay"
+        do = "give the folder around it"
         raise ResultsError(who=f"results folder {home}", expected="cells of methods", got="policy cells", do=do)
+    return on(tasks, found, home)
+
+
+def all_records(home: Path, tasks: Iterable[str] | None = None) -> tuple[list[CellRecord], list[CellRecord]]:
+    """Return the cells of methods and controls in a results folder, and those of policies; one of the two may be none.
+
+    Raises as ``records``, if there are neither.
+    """
+    policies = [results.read(path) for path in results.found(home / FOLDER)]
+    methods = [] if policies and not results.found(home) else records(home)
+    asked = on(tasks, [*methods, *policies], home)
+    return [r for r in asked if r.kind != "policy"], [r for r in asked if r.kind == "policy"]
+
+
+def on(tasks: Iterable[str] | None, found: list[CellRecord], home: Path) -> list[CellRecord]:
+    """Return those of a folder's cells that are on these tasks, all if none is given; raises ``UnknownNameError``."""
     if not tasks:
         return found
     names = {record.task: signature.unversioned(record.task) for record in found}
