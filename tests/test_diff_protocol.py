@@ -15,6 +15,7 @@ from rmsuite import results, signature
 from rmsuite.bundles import protocol
 from rmsuite.bundles.protocol import MEANING, OF_TABLES, compare, lines
 from rmsuite.errors import ResultsError
+from rmsuite.policy_study import Study
 from rmsuite.render import render
 from rmsuite.reports.tables import report
 
@@ -47,6 +48,7 @@ def toys(bundle, capfd, monkeypatch):
 # Of tasks that use these fields: test_variants, test_gold, test_attacks, test_plugged_annotators.
 RARER = {"gives", "train-pool", "train-embeddings", "generators", "annotator-code"}
 RARER |= {"gold", "train-gold", "probe", "probe-embeddings"}
+RARER |= set(Study([], []).signature())  # of policies
 
 
 def test_every_part_that_is_written_is_explained_and_every_explained_part_is_written(printed):

@@ -34,6 +34,9 @@ class Grid:
     rows: tuple[tuple[Cell, ...], ...]
 
 
+Block = tuple[str, Grid, list[str]]  # a table of its own: title, cells and footer
+
+
 def number(value: float, column: Metric, sign: bool = False) -> str:
     """Print a metric value: percentages with one decimal, others with three."""
     return _signed(f"{value * 100:+.1f}" if column.percent else f"{value:+.3f}", sign)

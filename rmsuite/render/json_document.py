@@ -18,13 +18,14 @@ FORMAT = 1
 OF_ONE_CELL = ("made_of", "failure")  # facts that a table does not share
 
 
-def write(report: Report) -> str:
-    """Return the document; a gap is null, and its row has a note."""
+def write(report: Report, policies: Sequence[Mapping[str, Any]] = ()) -> str:
+    """Return the document; a gap is null, and its row has a note. Tables of policies are written as they are given."""
     document = {
         "format": FORMAT,
         "rmsuite": __version__,
         "tables": [_table(table) for table in report.tables],
         "overall": _overall(report.overall) if report.overall else None,
+        **({"policies": list(policies)} if policies else {}),
     }
     text = json.dumps(_finite(document), indent=1, ensure_ascii=False, allow_nan=False)
     return text.encode("utf-8", "backslashreplace").decode()  # JSON's own spelling of half characters

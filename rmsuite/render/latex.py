@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
-from rmsuite.render.cells import GAP, Cell, Grid, grid, overall_grid, plain
+from rmsuite.render.cells import GAP, Block, Cell, Grid, grid, overall_grid, plain
 from rmsuite.render.footer import footer, overall_footer
 from rmsuite.reports.records import Report
 
@@ -57,12 +58,12 @@ BREAKS = re.compile(r"(?<=[|:,(#+/-])")
 FIT = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
 
 
-def write(report: Report) -> str:
-    """Return one ``table`` environment a task, and one for all tasks."""
+def write(report: Report, more: Sequence[Block] = ()) -> str:
+    """Return one ``table`` environment a task, one for all tasks, and some more."""
     blocks = [_table(table.task, grid(table), footer(table, bold=True)) for table in report.tables]
     if report.overall:
         blocks.append(_table("all tasks", overall_grid(report.overall), overall_footer(report.overall)))
-    return "\n\n".join([NEEDS, *blocks])
+    return "\n\n".join([NEEDS, *blocks, *(_table(*one) for one in more)])
 
 
 def _table(title: str, table: Grid, lines: list[str]) -> str:

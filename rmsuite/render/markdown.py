@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Sequence
 
 from tabulate import tabulate
 
-from rmsuite.render.cells import Cell, Grid, grid, overall_grid, plain
+from rmsuite.render.cells import Block, Cell, Grid, grid, overall_grid, plain
 from rmsuite.render.footer import footer, overall_footer
 from rmsuite.reports.records import Report
 
@@ -15,12 +16,12 @@ LIVE = re.compile(r"([\\`*_|~#$]|\](?=[(\[:]))")
 QUOTED = re.compile(r"\\([\\`*_|~#$\]])")
 
 
-def write(report: Report) -> str:
-    """Return all tables, each with its footer as a list."""
+def write(report: Report, more: Sequence[Block] = ()) -> str:
+    """Return all tables, and some more, each with its footer as a list."""
     blocks = [block(table.task, grid(table), footer(table, bold=True)) for table in report.tables]
     if report.overall:
         blocks.append(block("all tasks", overall_grid(report.overall), overall_footer(report.overall)))
-    return "\n\n".join(blocks)
+    return "\n\n".join([*blocks, *(block(*one) for one in more)])
 
 
 def block(title: str, table: Grid, lines: list[str]) -> str:

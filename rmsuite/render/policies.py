@@ -6,9 +6,11 @@ import csv
 import io
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
 
 from rmsuite.render import markdown, text
-from rmsuite.render.cells import GAP, Cell, Grid, finite, plain
+from rmsuite.render.cells import GAP, Block, Cell, Grid, finite, plain
 from rmsuite.render.comma_separated import guarded
 from rmsuite.render.footer import BOLD, THESE_FITS, few_prompts, interval_line
 from rmsuite.reports.policies import PolicyRow, PolicyTable
@@ -26,7 +28,7 @@ HEADERS = (
     *("steps", "samples", "reward calls", "train s", "hyperparameters"),
 )
 NEVER = "never"
-Block = Callable[[str, Grid, list[str]], str]
+Printer = Callable[[str, Grid, list[str]], str]
 
 
 def render_policies(tables: Sequence[PolicyTable], style: str) -> str:
@@ -34,9 +36,24 @@ def render_policies(tables: Sequence[PolicyTable], style: str) -> str:
     return POLICY_STYLES[style](tables)
 
 
-def _readable(block: Block, bold: bool) -> Callable[[Sequence[PolicyTable]], str]:
+def blocks(tables: Sequence[PolicyTable], bold: bool) -> list[Block]:
+    """Return title, cells and footer of each table, for a format that can set the best group in bold or not."""
+    return [(f"{one.task}: policies", _grid(one), _footer(one, bold)) for one in tables]
+
+
+def documents(tables: Sequence[PolicyTable]) -> list[dict[str, Any]]:
+    """Return tables for JSON; estimates that are not finite are None."""
+    return [{**vars(one), "footer": _footer(one, False), "rows": [*map(_document, one.rows)]} for one in tables]
+
+
+def _document(row: PolicyRow) -> dict[str, Any]:
+    estimates = {name: finite(value) for name, value in vars(row).items() if name in ("gold", "win_rate")}
+    return {**vars(row), **{name: asdict(found) if found else None for name, found in estimates.items()}}
+
+
+def _readable(block: Printer, bold: bool) -> Callable[[Sequence[PolicyTable]], str]:
     def printed(tables: Sequence[PolicyTable]) -> str:
-        return "\n\n".join(block(f"{one.task}: policies", _grid(one), _footer(one, bold)) for one in tables)
+        return "\n\n".join(block(*one) for one in blocks(tables, bold))
 
     return printed
 

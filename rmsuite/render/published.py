@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from html.parser import HTMLParser
+from itertools import takewhile
 from typing import Any
 
 from rmsuite import signature
@@ -151,7 +152,8 @@ def _in_full(numbers: Mapping[str, Any], letters: str) -> PublishedCell:
 def _from_csv(text: str) -> Iterator[PublishedTable]:
     tables: dict[str, list[dict[str, str]]] = {}
     try:
-        for line in csv.DictReader(io.StringIO(text, newline="")):
+        lines = csv.DictReader(io.StringIO(text, newline=""))
+        for line in takewhile(lambda line: line["task"] != "task", lines):  # another header: that of policies
             if "aggregate" not in signature.read(line["signature"]):
                 tables.setdefault(unguarded(line["task"]), []).append(line)
         for task, lines in tables.items():

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Sequence
 from itertools import zip_longest
 
-from rmsuite.render.cells import Grid, grid, overall_grid, plain
+from rmsuite.render.cells import Block, Grid, grid, overall_grid, plain
 from rmsuite.render.footer import footer, overall_footer
 from rmsuite.reports.records import Report
 
@@ -15,12 +15,12 @@ WIDTH = 120
 BETWEEN = "  "
 
 
-def write(report: Report) -> str:
-    """Return all tables, each with its footer."""
+def write(report: Report, more: Sequence[Block] = ()) -> str:
+    """Return all tables, and some more, each with its footer."""
     blocks = [block(table.task, grid(table), footer(table)) for table in report.tables]
     if report.overall:
         blocks.append(block("all tasks", overall_grid(report.overall), overall_footer(report.overall)))
-    return "\n\n".join(blocks)
+    return "\n\n".join([*blocks, *(block(*one) for one in more)])
 
 
 def block(title: str, table: Grid, lines: list[str]) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
-from rmsuite.render.cells import Cell, Grid, grid, overall_grid, plain
+from rmsuite.render.cells import Block, Cell, Grid, grid, overall_grid, plain
 from rmsuite.render.footer import footer, overall_footer
 from rmsuite.reports.records import Report
 
@@ -18,8 +19,8 @@ STYLE = (
 HEAD = '<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>rmsuite: tables</title>'
 
 
-def write(report: Report) -> str:
-    """Return the document."""
+def write(report: Report, more: Sequence[Block] = ()) -> str:
+    """Return the document, with some more tables at its end."""
     blocks = [_block(table.task, grid(table), footer(table, bold=True)) for table in report.tables]
     if report.overall:
         blocks.append(_block("all tasks", overall_grid(report.overall), overall_footer(report.overall)))
@@ -29,6 +30,7 @@ def write(report: Report) -> str:
             f'<html lang="en"><head>{HEAD}',
             f"<style>{STYLE}</style></head><body>",
             *blocks,
+            *(_block(*one) for one in more),
             "</body></html>",
         ]
     )
