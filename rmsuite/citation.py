@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from rmsuite import signature
 from rmsuite.metrics import Metric
+from rmsuite.reports.policies import PolicyTable
 from rmsuite.reports.records import Report, Table
 from rmsuite.version import __version__
 
@@ -27,8 +28,11 @@ METRICS = {
     "selective-accuracy": "arXiv:1705.08500",
     "risk-coverage-area": "arXiv:1705.08500",
 }
+POLICY_STATISTICS = ("bootstrap", "holm", "letters")  # of rows with a gain
+ADAM = "arXiv:1412.6980"  # of every policy that is trained
 AGGREGATES = "arXiv:2108.13264"  # the interquartile mean over tasks
 ARXIV = re.compile(r"arxiv(?:\.org/(?:abs|pdf)/|:)\s*(\d{4}\.\d{4,5})", re.IGNORECASE)
+DOI = re.compile(r"\bdoi(?:\.org/|:)\s*(10\.\d{4,9}/\S*\w)", re.IGNORECASE)
 ENTRY = re.compile(r"@\w+\{([^,\s]+),.*?^\}", re.DOTALL | re.MULTILINE)
 FIELD = re.compile(r"^ *(\w+) = \{(.*)\},?$", re.MULTILINE)
 SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
@@ -58,8 +62,10 @@ def cite(
     references: Mapping[str, str],
     known: Mapping[str, str],
     annotators: Mapping[str, str] = MappingProxyType({}),
+    policies: Sequence[PolicyTable] = (),
+    optimizers: Mapping[str, str] = MappingProxyType({}),
 ) -> Citation:
-    """Return what the tables of a report have to cite.
+    """Return what the tables of a report, and those of policies, have to cite.
 
     Parameters
     ----------
@@ -70,35 +76,52 @@ def cite(
         ``name:source``), of papers by arXiv id.
     annotators : mapping
         What each annotator of a plugin says of its source, by name; "" if nothing.
+    optimizers : mapping
+        The same of optimizers of policies.
     """
     entries = {"rmsuite": _software()}
     for key in [key for table in report.tables for key in _keys(table)] + ([AGGREGATES] if report.overall else []):
         entries |= _of_key(key, known)
-    rows = [row for table in report.tables for row in table.rows if row.kind == "method"]
+    for key in [key for table in policies for key in _keys_of_policies(table)]:
+        entries |= _of_key(key, known)
+    rows = [row.method for table in report.tables for row in table.rows if row.kind == "method"]
+    trained = [row for table in policies for row in table.rows]
+    lines = [*(table.signature for table in report.tables), *(table.signature for table in policies)]
+    used = {name for line in lines for name in _annotators(line)}
     silent = []
-    for name in dict.fromkeys(row.method.partition("[")[0] for row in rows):
-        source = references.get(name, "")
-        entries |= _of_source(name, source, known, "method")
-        silent += [] if source else [name]
-    for name in [name for name in annotators if any(name in _annotators(table) for table in report.tables)]:
-        entries |= _of_source(name, annotators[name], known, "annotator")
-        silent += [] if annotators[name] else [name]
-    return Citation(entries, tuple(silent), _paragraph(report))
+    for kind, names, sources in (
+        ("method", [*rows, *(row.method for row in trained)], references),
+        ("optimizer", [row.optimizer for row in trained], optimizers),
+        ("annotator", [name for name in annotators if name in used], annotators),
+    ):
+        for name in dict.fromkeys(name.partition("[")[0] for name in names):
+            entries |= _of_source(name, sources.get(name, ""), known, kind)
+            silent += [] if sources.get(name) else [name]
+    return Citation(entries, tuple(silent), _paragraph(report, policies))
 
 
 def _keys(table: Table) -> list[str]:
     """Return the keys of the data, the base model, the gold reward model, annotator, metrics and statistics."""
-    parts = signature.read(table.signature)
+    metrics = [key for column in table.columns for key in _of_metric(column)]
+    return [*_data(table.signature), *metrics, *_statistics(table)]
+
+
+def _keys_of_policies(table: PolicyTable) -> list[str]:
+    adam = [ADAM] if any(row.samples > 0 for row in table.rows) else []
+    return [*_data(table.signature), *adam, *(POLICY_STATISTICS if any(row.gold for row in table.rows) else ())]
+
+
+def _data(line: str) -> list[str]:
+    """Return the keys of the data, the base model, the gold reward model and the annotator of a signature."""
+    parts = signature.read(line)
     named = ("pool", "train-pool", "probe", "embeddings", "train-embeddings", "probe-embeddings", "gold", "train-gold")
     names = list(dict.fromkeys(parts[part].partition("#")[0] for part in named if part in parts))
-    annotators = [key for name, key in ANNOTATORS.items() if name in _annotators(table)]
-    metrics = [key for column in table.columns for key in _of_metric(column)]
-    return [*names, *annotators, *metrics, *_statistics(table)]
+    return [*names, *(key for name, key in ANNOTATORS.items() if name in _annotators(line))]
 
 
-def _annotators(table: Table) -> list[str]:
-    """Return the names of a table's annotator and of what it is built over, among other words."""
-    return re.split(r"[\[\],=]", signature.read(table.signature)["annotator"])
+def _annotators(line: str) -> list[str]:
+    """Return the names of a signature's annotator and of what it is built over, among other words."""
+    return re.split(r"[\[\],=]", signature.read(line)["annotator"])
 
 
 def _of_key(key: str, known: Mapping[str, str]) -> dict[str, str]:
@@ -122,8 +145,9 @@ def _statistics(table: Table) -> list[str]:
 
 
 def _of_source(name: str, source: str, known: Mapping[str, str], kind: str) -> dict[str, str]:
-    """Return the entries of what a plugin says of its record's source: papers on arXiv, a known key, or a text."""
-    keys = [f"arXiv:{number}" for number in ARXIV.findall(source)] or [key for key in known if key == source]
+    """Return the entries of what a plugin says of its record's source: papers by number, a known key, or a text."""
+    keys = [f"arXiv:{number}" for number in ARXIV.findall(source)] + [f"doi:{one}" for one in DOI.findall(source)]
+    keys = keys or [key for key in known if key == source]
     if keys:
         return {key: known.get(key) or _bare(key, source) for key in keys}
     if source == "Bradley and Terry 1952":
@@ -134,8 +158,10 @@ def _of_source(name: str, source: str, known: Mapping[str, str], kind: str) -> d
 
 def _bare(key: str, said: str = "") -> str:
     """Return what is known of a thing that is in no bibliography: its number or name, and what its plugin says."""
+    note = {"note": said} if said not in ("", key) else {}
+    if key.startswith("doi:"):
+        return misc(key, doi=key.removeprefix("doi:"), **note)
     if key.startswith("arXiv:"):
-        note = {"note": said} if said not in ("", key) else {}
         return misc(key, eprint=key.removeprefix("arXiv:"), archivePrefix="arXiv", **note)
     return misc(key, title=key, note="its plugin gives no bibliography")
 
@@ -182,9 +208,11 @@ def as_text(entry: str) -> str:
         fields["journal"] += f" {fields['volume']}{number}" + (f":{fields['pages']}" if "pages" in fields else "")
     if "eprint" in fields:
         fields["eprint"] = f"arXiv:{fields['eprint']}"
+    if "doi" in fields:
+        fields["doi"] = f"doi:{fields['doi']}"
     if "version" in fields:
         fields["version"] = f"Version {fields['version']}"
-    order = ("author", "title", "journal", "booktitle", "howpublished", "eprint", "version", "year", "note")
+    order = ("author", "title", "journal", "booktitle", "howpublished", "eprint", "doi", "version", "year", "note")
     return " ".join(f"{fields[name].rstrip('.')}." for name in order if fields.get(name))
 
 
@@ -196,17 +224,19 @@ def _unescaped(value: str) -> str:
     return re.sub(r"\\([&%$#_{}])", r"\1", plain).replace("--", "–")
 
 
-def _paragraph(report: Report) -> str:
-    sentences = [_of_table(table) for table in report.tables]
+def _paragraph(report: Report, policies: Sequence[PolicyTable]) -> str:
+    sentences = [*map(_of_table, report.tables), *map(_of_policies, policies)]
     one = next((e for table in report.tables for row in table.rows for e in row.estimates.values()), None)
+    gains = "; gains are over the best control, paired by prompt" if one else ""
+    one = one or next((row.gold for table in policies for row in table.rows if row.gold), None)
     statistics = ""
     if one is not None:
         statistics = (
             f"Intervals are {one.level:.0%} {one.method} intervals over prompts ({one.n_draws:,} draws), paired over "
-            "methods; methods that share a letter are not separable (paired tests over prompts, Holm-corrected over "
-            "all pairs, family-wise level 0.05); gains are over the best control, paired by prompt. "
+            f"{'methods; methods' if gains else 'rows; rows'} that share a letter are not separable (paired tests over "
+            f"prompts, Holm-corrected over all pairs, family-wise level 0.05){gains}. "
         )
-    lines = "; ".join(table.signature for table in report.tables)
+    lines = "; ".join([*(table.signature for table in report.tables), *(table.signature for table in policies)])
     begin = f"Results were computed with rmsuite {__version__}."
     return f"{begin} {' '.join(sentences)} {statistics}Signatures: {lines}."
 
@@ -225,6 +255,21 @@ def _of_table(table: Table) -> str:
         f"{facts['n_train_pairs']:,} pairs of {facts['n_train_prompts']:,} prompts ({labels}) and evaluated on "
         f"{facts['n_test_prompts']:,} prompts with {facts['n_test_responses']:,} responses, in "
         f"{len(table.repetitions)} repetition(s), against the controls {_listed(controls)}."
+    )
+
+
+def _of_policies(table: PolicyTable) -> str:
+    parts = signature.read(table.signature)
+    models, optimizers = (list(dict.fromkeys(getattr(row, of) for row in table.rows)) for of in ("method", "optimizer"))
+    betas = list(dict.fromkeys(f"{row.beta:g}" for row in table.rows))
+    gold = next((row.gold for row in table.rows if row.gold), None)
+    over = f"{gold.n_clusters:,} test prompts in {gold.n_repetitions} repetition(s)" if gold else "the test prompts"
+    return (
+        f"On {table.task} (pool {parts['pool']}, embeddings {parts['embeddings']}) policies were trained against the "
+        f"reward models {_listed(models)} (fitted on pairs of the annotator {parts['annotator']}) with the optimizers "
+        f"{_listed(optimizers)} at beta {_listed(betas)}, {table.n_policies} policies each "
+        f"({parts['training'].replace(',', ', ')}), and judged on {over} by gold reward over the reference, which "
+        "gives all responses of a prompt with equal chance."
     )
 
 

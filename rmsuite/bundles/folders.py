@@ -1,4 +1,4 @@
-"""Where the cells of a results folder lie: its own, of methods and controls, and in a folder of it those of policies."""
+"""Where the cells of a results folder lie: of methods and controls in it, of policies in a folder of their own."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Recompute policy cells from the rewards of the reward model, the last policies, the task's data and the signature.
 
-Of a closed form that is everything. Of a path of training it is its beginning, which is the reference, and its end; what
-lies between has to be possible, as has what the training cost. ``rerun`` finds the rest.
+Of a closed form that is everything. Of a path of training it is its beginning, which is the reference, and its end;
+what lies between has to be possible, as has what the training cost. ``rerun`` finds the rest.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ def _steps(cell: CellRecord, study: Study) -> np.ndarray:
 
 
 def _columns(cell: CellRecord, proxy: Proxy, kept: np.ndarray, n_steps: int) -> dict[str, np.ndarray]:
-    """Return the values along the path; but for beginning and end they are the cell's own, where these have the form."""
+    """Return the values along the path: of its beginning and end, and between what the cell says."""
     reference = proxy.setting.reference.log_reference
     end = proxy.values(kept)
     start = proxy.values(proxy.setting.kept(np.repeat(reference[:, None], kept.shape[1], axis=1)))

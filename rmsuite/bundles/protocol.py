@@ -62,7 +62,9 @@ class Part:
 
 
 def lines(source: str) -> dict[str, str]:
-    """Return the signatures of a source by task, those of its policies apart: a signature line, a results folder, or a file with printed tables.
+    """Return the signatures of a source by task: a signature line, a results folder, or a file with printed tables.
+
+    Those of policies are apart.
 
     Raises
     ------

@@ -31,7 +31,8 @@ class Rescored:
 def score(home: Path, book: TaskBook, progress: Progress = silent) -> Iterator[Rescored]:
     """Recompute every cell that has rewards; those that change are rewritten, one by one, atomically.
 
-    Cells of policies have no metrics, and stay as they are. All cells are looked at before the first is rewritten: a folder that is refused stays as it was.
+    All cells are looked at before the first is rewritten: a folder that is refused stays as it was. Cells of policies
+    have no metrics, and stay as they are.
 
     Raises
     ------

@@ -17,11 +17,12 @@ from rmsuite import results, signature
 from rmsuite.arrays import as_probability, as_rewards, as_uncertainty
 from rmsuite.book import TaskBook
 from rmsuite.bundles import folders, policies
-from rmsuite.bundles.findings import ROUNDING, Folder, Level, Progress, Settings, Verification, seed_of, silent
+from rmsuite.bundles.findings import ROUNDING, Folder, Progress, Settings, Verification, seed_of, silent
 from rmsuite.controls import CONTROLS
 from rmsuite.errors import RmsuiteError
 from rmsuite.harness import measured, notes, signature_line
 from rmsuite.reports.records import RERUN, SELF, UNVERIFIED
+from rmsuite.reports.records import Verification as Level
 from rmsuite.results import CellRecord
 from rmsuite.setting import Setting
 from rmsuite.tested import Answers, TestSet

@@ -152,8 +152,8 @@ def _in_full(numbers: Mapping[str, Any], letters: str) -> PublishedCell:
 def _from_csv(text: str) -> Iterator[PublishedTable]:
     tables: dict[str, list[dict[str, str]]] = {}
     try:
-        lines = csv.DictReader(io.StringIO(text, newline=""))
-        for line in takewhile(lambda line: line["task"] != "task", lines):  # another header: that of policies
+        found = csv.DictReader(io.StringIO(text, newline=""))
+        for line in takewhile(lambda line: line["task"] != "task", found):  # another header: that of policies
             if "aggregate" not in signature.read(line["signature"]):
                 tables.setdefault(unguarded(line["task"]), []).append(line)
         for task, lines in tables.items():
