@@ -129,7 +129,8 @@ def _records(found: TaskPaths) -> list[Record]:
 
 def _record(found: TaskPaths, path: PolicyPath, point: PathPoint) -> Record:
     """Return a line of the CSV, whose names are those of the table's."""
-    names = {"task": found.task, "method": path.method, "optimizer": path.optimizer, "beta": "" if path.beta is None else path.beta}
+    names: dict[str, object] = {"task": found.task, "method": path.method, "optimizer": path.optimizer}
+    names |= {"beta": "" if path.beta is None else path.beta}
     reached = {"step": point.step, "samples": point.samples, "kl": point.kl}
     gold = {"gold_gain": point.gold.value, "low": point.gold.low, "high": point.gold.high}
     return {**names, **reached, **gold, "proxy_gain": point.proxy, "signature": found.signature}
