@@ -57,7 +57,8 @@ def run_policies(bundle: Bundle, home: Path, optimizers: tuple[str, ...] = OPTIM
     found = (bundle.catalogue.optimizer(text) for text in optimizers)
     improvers = [Improver(configured, owner.source) for owner, configured in found]
     study = Study(improvers, BETAS, replace(TRAINING, **training), 2)
-    policy_cells.run(_tasks(bundle), _entrants(bundle), study, REPETITIONS, 0, bundle.executor, home)
+    crossed = policy_cells.Crossed(_entrants(bundle), study, REPETITIONS, 0)
+    policy_cells.run(_tasks(bundle), crossed, bundle.executor, home)
 
 
 def _tasks(bundle: Bundle) -> list:

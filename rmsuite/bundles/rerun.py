@@ -48,7 +48,7 @@ def rerun(
     names = _sample([name for name, level in found.cells.items() if level == SELF], sample, seed)
     cells = {name: results.read(home / name) for name in names}
     settings, findings = Settings(book), list[Finding]()
-    methods, policies = dict[str, Entrant](), dict[str, Crossed]()
+    methods, policies = dict[str, Entrant](), dict[str, Pair]()
     for name, cell in cells.items():
         try:
             if cell.kind == "policy":
@@ -70,7 +70,7 @@ def rerun(
 
 
 Cells = Mapping[str, CellRecord]  # by path within the folder
-Crossed = tuple[Entrant, Improver]
+Pair = tuple[Entrant, Improver]  # method and optimizer of a policy cell
 
 
 def _methods(
@@ -83,7 +83,7 @@ def _methods(
 
 
 def _policies(
-    cells: Cells, crossed: Mapping[str, Crossed], settings: Settings, executor: Local
+    cells: Cells, crossed: Mapping[str, Pair], settings: Settings, executor: Local
 ) -> Iterator[tuple[str, CellRecord]]:
     """Fit and train again, study by study, and yield the cells of each."""
     groups: dict[tuple[Any, ...], list[str]] = {}
@@ -95,20 +95,19 @@ def _policies(
 
 
 def _study(
-    cells: Cells, crossed: Mapping[str, Crossed], study: Study, settings: Settings, executor: Local
+    cells: Cells, crossed: Mapping[str, Pair], study: Study, settings: Settings, executor: Local
 ) -> Iterator[tuple[str, CellRecord]]:
     open_ = {(cells[name].method, cells[name].repetition): name for name in crossed}
     one = cells[next(iter(crossed))]
     entrants = {entrant.configured.label: entrant for entrant, _ in crossed.values()}
     improvers = {improver.configured.label: improver for _, improver in crossed.values()}
-    betas = dict.fromkeys(cells[name].facts["beta"] for name in crossed)
+    betas = [beta for beta in dict.fromkeys(cells[name].facts["beta"] for name in crossed) if beta is not None]
+    study = replace(study, improvers=list(improvers.values()), betas=betas)
+    repetitions = max(repetition for _, repetition in open_) + 1
     with TemporaryDirectory() as folder:
         records = policy_cells.run(
             [settings.of(one).task],
-            list(entrants.values()),
-            replace(study, improvers=list(improvers.values()), betas=list(betas)),
-            max(repetition for _, repetition in open_) + 1,
-            seed_of(one),
+            policy_cells.Crossed(list(entrants.values()), study, repetitions, seed_of(one)),
             executor.forbidding(Path(folder)),
             Path(folder),
             done=lambda _, method, repetition: (method, repetition) not in open_,
@@ -132,12 +131,14 @@ def _entrant(cell: CellRecord, catalogue: Catalogue) -> Entrant:
     return Entrant(configured, plugin.source)
 
 
-def _crossed(cell: CellRecord, catalogue: Catalogue) -> Crossed:
+def _crossed(cell: CellRecord, catalogue: Catalogue) -> Pair:
     """Return a policy cell's reward model and optimizer, if their code is the one that the cell names."""
     plugin, configured = _at_hand(catalogue.configured, cell.facts["reward_model"])
     other, optimizer = _at_hand(catalogue.optimizer, cell.facts["optimizer"])
     _refuse_other_code(cell, f"{plugin.source}; {other.source}")
-    return Entrant(configured, plugin.source), Improver(optimizer, other.source)
+    return Entrant(configured, plugin.source), Improver(
+        optimizer, other.source, uses_beta=cell.facts["beta"] is not None
+    )
 
 
 def _at_hand(find: Callable[[str], T], name: str) -> T:

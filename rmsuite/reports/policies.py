@@ -71,7 +71,6 @@ class PolicyRow:
     ratio: Estimate | None = None
     note: str = ""
 
-
     @property
     def name(self) -> str:
         """What notes call it; without a beta where the optimizer uses none."""
