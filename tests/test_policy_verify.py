@@ -12,8 +12,10 @@ from policy_results import BETAS, OPTIMIZERS, REPETITIONS, cell, forge, make, on
 
 from rmsuite import results, signature
 from rmsuite.bundles import levels
+from rmsuite.bundles.findings import Settings
 from rmsuite.bundles.rerun import rerun
 from rmsuite.bundles.verify import verify
+from rmsuite.errors import ContractError
 from rmsuite.policy_study import COLUMNS, FOLDER
 
 N_CELLS = len(OPTIMIZERS) * len(BETAS) * REPETITIONS
@@ -279,6 +281,22 @@ def test_the_beginning_of_a_path_is_the_reference_for_policies_with_a_hidden_lay
     run_policies(bundle, other, hidden=3, prompts=2)
     assert found(bundle, other) == set()
     shutil.rmtree(other)
+
+
+def test_policies_are_kept_as_what_their_values_are_computed_from(bundle):
+    setting = Settings(bundle.book).policies_of(cell(bundle))
+    n = len(setting.tested.part.rows)
+    sure = np.full((n, 1), -1e300)  # no float32
+    sure[setting.reference.prompts.starts] = 0.0
+    assert set(setting.kept(sure).ravel().tolist()) == {0.0, -np.inf}
+    with pytest.raises(ContractError, match="sum to 1"):
+        setting.kept(sure - 1e-3)
+    proxy, rough = (
+        setting.proxy(np.arange(float(len(setting.rewarded_order)))),
+        setting.reference.log_reference[:, None],
+    )
+    values = proxy.values(setting.kept(rough + 1e-9))
+    assert np.allclose(values.kl, 0, atol=1e-12), "a policy that is equal on each prompt is the reference"
 
 
 # The command
