@@ -205,7 +205,13 @@ def _temporary(path: Path) -> Path:
 
 TEXTS = ("task", "method", "kind", "status", "signature", "origin", "phase", "error", "traceback", "output")
 KINDS = ("method", "control", "policy")
-OF_POLICIES = {"reward_model": str, "optimizer": str, "beta": float, "hyperparameters": dict, "n_policies": int}
+OF_POLICIES: Mapping[str, tuple[type, ...]] = {
+    "reward_model": (str,),
+    "optimizer": (str,),
+    "beta": (float, type(None)),  # none of an optimizer that uses none
+    "hyperparameters": (dict,),
+    "n_policies": (int,),
+}
 REPETITIONS = 100_000  # fewer than these: nobody waits for more, and a larger number is a mistake
 
 
@@ -223,7 +229,8 @@ def _malformed(record: CellRecord) -> str:
         return f"numbers of a cell that {record.status}"
     if not re.fullmatch(r"[\w-][\w.-]*@\d+(\[.+\])?", record.task) or not record.method:
         return f"task {record.task!r} and method {record.method!r}"
-    if record.kind == "policy" and any(type(record.facts.get(name)) is not one for name, one in OF_POLICIES.items()):
+    facts = record.facts
+    if record.kind == "policy" and not all(n in facts and type(facts[n]) in kinds for n, kinds in OF_POLICIES.items()):
         return f"policies without the facts {', '.join(OF_POLICIES)}"
     columns = record.facts.get("columns")
     if not isinstance(columns, list) or not columns or not all(isinstance(name, str) for name in columns):

@@ -48,7 +48,16 @@ def documents(tables: Sequence[PolicyTable]) -> list[dict[str, Any]]:
 
 def _document(row: PolicyRow) -> dict[str, Any]:
     estimates = {name: finite(value) for name, value in vars(row).items() if name in ("gold", "win_rate")}
-    return {**vars(row), **{name: asdict(found) if found else None for name, found in estimates.items()}}
+    reached = {name: _ends(value) for name, value in vars(row).items() if name in ("samples_to", "ratio")}
+    return {**vars(row), **{name: asdict(found) if found else None for name, found in estimates.items()}, **reached}
+
+
+def _ends(found: Estimate | None) -> dict[str, float | None] | None:
+    """Return value and interval; what is never reached is None."""
+    if found is None:
+        return None
+    ends = {"value": found.value, "low": found.low, "high": found.high}
+    return {name: end if math.isfinite(end) else None for name, end in ends.items()}
 
 
 def _readable(block: Printer, bold: bool) -> Callable[[Sequence[PolicyTable]], str]:

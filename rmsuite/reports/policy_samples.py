@@ -19,10 +19,11 @@ Compared = tuple[Estimate, Estimate | None]
 def samples_to(task: str, groups: Mapping[str, Group], target: float, against: str) -> dict[str, Compared]:
     """Return the samples of each group of cells that was trained, and their ratio to those of ``against``.
 
-    The groups have the same repetitions, and as many policies in each. What is followed is the gain of all prompts,
+    The groups have the same repetitions, and as many policies in each; one whose repetitions were judged after other
+    steps is left out. What is followed is the gain of all prompts,
     policies and repetitions together. Prompts are drawn anew, and the policies of each repetition.
     """
-    curves = {name: _gains(group) for name, group in groups.items() if len(group[0].arrays["steps"]) > 1}
+    curves = {name: _gains(group) for name, group in groups.items() if _has_path(group)}
     if not curves:
         return {}
     _, n_repetitions, n_policies, n_prompts = next(iter(curves.values())).shape
@@ -32,6 +33,12 @@ def samples_to(task: str, groups: Mapping[str, Group], target: float, against: s
         for name, gains in curves.items()
     }
     return {name: (one.estimate(), _ratio(name, found, groups, against)) for name, one in found.items()}
+
+
+def _has_path(group: Group) -> bool:
+    """Return whether its policies were trained, and judged after the same steps in all repetitions."""
+    steps = [cell.arrays["steps"].tolist() for cell in group]
+    return len(steps[0]) > 1 and all(one == steps[0] for one in steps)
 
 
 def _gains(group: Group) -> np.ndarray:
