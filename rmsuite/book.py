@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
@@ -14,14 +15,20 @@ from rmsuite.pools import read_card
 from rmsuite.tasks import Task
 from rmsuite.variants import check_field, variant
 
-TYPES: Mapping[str, type[Any]] = {"str": str, "int": int, "tuple[str, ...]": list}  # of a card's fields
+TYPES: Mapping[str, type[Any]] = {  # of a card's fields
+    "str": str,
+    "int": int,
+    "tuple[str, ...]": list,
+    "Mapping[str, Any]": dict,
+}
 
 
 @dataclass(frozen=True)
 class Suite:
     """A named list of tasks, variants among them, with the number of repetitions.
 
-    ``over`` has for each task, or for none, the parameter and the values of a study (``sweeps.study``), "" for none.
+    ``over`` has for each task, or for none, the parameter and the values of a study (``sweeps.study``), "" for none;
+    ``study`` what the suite says of policies (``policy_suites``).
     """
 
     name: str
@@ -29,6 +36,7 @@ class Suite:
     tasks: tuple[str, ...]
     repetitions: int
     over: tuple[str, ...] = ()
+    study: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -90,7 +98,7 @@ def _successors_exist(tasks: Mapping[str, Task]) -> None:
 
 def _record(kind: type, card: dict[str, Any], path: Path, **given: Any) -> Any:
     known = [field for field in fields(kind) if field.name not in ("changes", *given)]
-    needed = {field.name for field in known if field.default is MISSING}
+    needed = {field.name for field in known if field.default is MISSING and field.default_factory is MISSING}
     if not needed <= set(card) <= {field.name for field in known}:
         expected = f"the fields {', '.join(field.name for field in known if field.name in needed)}"
         got = f"without {sorted(needed - set(card))}, unknown {sorted(set(card) - {field.name for field in known})}"

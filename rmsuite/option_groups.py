@@ -15,21 +15,23 @@ def add_policies(command: argparse.ArgumentParser) -> None:
         (("--optimizer",), "an optimizer, with hyperparameters as in 'mine[k=4]' (repeatable)"),
         (("-t", "--task"), "a task with gold rewards (repeatable)"),
     ):
-        command.add_argument(*names, action="append", required=True, metavar="NAME", help=help)
+        command.add_argument(*names, action="append", metavar="NAME", help=help)
+    suite = "a suite whose card says what is left open here, and has claims to hold results against"
+    command.add_argument("--suite", metavar="NAME", help=suite)
     command.add_argument(
         "--beta",
         type=price,
         action="append",
         metavar="X",
-        help="what a nat of KL to the reference costs, in standard deviations of reward (repeatable; default: 0.05)",
+        help="what a nat of KL to the reference costs, in sd of reward (repeatable; or the suite's, or 0.05)",
     )
-    for option, kind, default, help in (
-        ("--policies", positive, 5, "policies a cell, by seed (default: 5)"),
-        ("--steps", whole, 500, "steps of training (default: 500)"),
-        ("--prompts", whole, 32, "prompts a step, 0 for all (default: 32)"),
-        ("--hidden", whole, 0, "units of the policy's hidden layer, 0 for a linear one (default: 0)"),
+    for option, kind, help in (
+        ("--policies", positive, "policies a cell, by seed (or the suite's, or 5)"),
+        ("--steps", whole, "steps of training (or the suite's, or 500)"),
+        ("--prompts", whole, "prompts a step, 0 for all (or the suite's, or 32)"),
+        ("--hidden", whole, "units of the policy's hidden layer, 0 for a linear one (or the suite's, or 0)"),
     ):
-        command.add_argument(option, type=kind, default=default, metavar="N", help=help)
+        command.add_argument(option, type=kind, metavar="N", help=help)
     shift = "added to the rewards that optimizers get, in standard deviations, for no pair teaches a zero (default: 0)"
     command.add_argument("--shift", type=finite, default=0, metavar="X", help=shift)
     command.add_argument(
@@ -37,10 +39,10 @@ def add_policies(command: argparse.ArgumentParser) -> None:
     )
     against = "an optimizer of this command, whose number of samples to the target others are compared with"
     command.add_argument("--against", metavar="NAME", help=against)
-    rate = "of the policies (default: 0.01)"
-    command.add_argument("--learning-rate", type=quantity, default=0.01, metavar="X", help=rate)
+    rate = "of the policies (or the suite's, or 0.01)"
+    command.add_argument("--learning-rate", type=quantity, metavar="X", help=rate)
     command.add_argument(
-        "-r", "--repetitions", type=positive, default=3, metavar="N", help="repetitions of each cell (default: 3)"
+        "-r", "--repetitions", type=positive, metavar="N", help="repetitions of each cell (or the suite's, or 3)"
     )
     add_seed(command)
 

@@ -2,6 +2,14 @@
 
 Method and optimizer run in workers that never see gold; what policies are worth is computed here. One fit serves all
 optimizers and betas, which meet on the same prompts in the same order, and on the same seeds.
+
+The arrays of a cell are ``policies.Values`` along the path, ``(n_steps, n_prompts, n_policies)``, gold and proxy in
+units of the training part (``policies.Unit``), KL and entropy in nats; ``reference_...``, ``(n_prompts,)``, of the
+policy that they started from; ``gold_range``, least and largest, ``(n_prompts, 2)``; ``largest_kl``, in nats, that no
+policy exceeds, ``(n_prompts,)``; ``pair_accuracy`` of the reward model, credit and pairs, ``(n_prompts, 2)``;
+``steps``, ``samples``, ``reward_calls``, ``(n_steps,)``, the last two of each policy until then; ``rewards`` of the
+test responses as the reward model gave them; and ``log_probabilities`` of the last policies on these, float32,
+``(n_test_responses, n_policies)``: all values are of policies rounded to that.
 """
 
 from __future__ import annotations
@@ -273,13 +281,12 @@ def _arrays(cell: _Cell, outcome: Outcome) -> dict[str, np.ndarray]:
     kept = [cell.setting.kept(log_pi) for log_pi in path]
     with harness.one_thread():
         values = [cell.proxy.values(policies) for policies in kept]
-        at_rest = cell.proxy.at_rest()
+        surroundings = cell.proxy.surroundings()
     steps = cell.job().steps if len(path) > 1 else (0,)
     return {
         **{name: np.stack([getattr(one, name) for one in values]) for name in COLUMNS},
-        **at_rest,
+        **surroundings,
         "log_probabilities": kept[-1],
-        "gold_range": cell.proxy.gold_range(),
         "steps": np.array(steps),
         "samples": np.array([step.counts["samples"] for step in outcome.policies]),
         "reward_calls": np.array([step.counts["rewards"] for step in outcome.policies]),

@@ -15,12 +15,13 @@ import numpy as np
 from rmsuite import handover, seeds
 from rmsuite.arrays import Gathered, gathered
 from rmsuite.errors import TaskError
-from rmsuite.policies import Choices, Unit, Values, evaluate, uniform
+from rmsuite.metrics import metric
+from rmsuite.policies import Choices, Unit, Values, evaluate, largest_kl, uniform
 from rmsuite.policies.evaluation import probabilities
 from rmsuite.policy_worker import Prompts
 from rmsuite.setting import Setting
 from rmsuite.sources import Source
-from rmsuite.tested import TestSet, restricted, test_set
+from rmsuite.tested import Answers, TestSet, restricted, test_set
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,11 +213,16 @@ class Proxy:
     def _shown(self, shown: Shown, embeddings: np.ndarray, rewards: np.ndarray) -> Prompts:
         return Prompts(shown.offsets, embeddings, uniform(shown.offsets), rewards[shown.order])
 
-    def at_rest(self) -> dict[str, np.ndarray]:
-        """Return what the reference is worth, ``(n_prompts,)`` each, by the names of a cell's arrays."""
-        reference = self.setting.reference
+    def surroundings(self) -> dict[str, np.ndarray]:
+        """Return what policies are seen beside, by the names of a cell's arrays: see ``CellRecord.arrays``."""
+        reference, test = self.setting.reference, self.setting.tested.part
         values = self.values(self.setting.kept(reference.log_reference[:, None]))
-        return {f"reference_{name}": getattr(values, name)[:, 0] for name in ("gold", "proxy", "length", "entropy")}
+        return {
+            **{f"reference_{name}": getattr(values, name)[:, 0] for name in ("gold", "proxy", "length", "entropy")},
+            "gold_range": self.gold_range(),
+            "largest_kl": largest_kl(reference),
+            "pair_accuracy": metric("pair-accuracy").per_prompt(test, Answers(self.raw_test)),
+        }
 
     @property
     def notes(self) -> tuple[str, ...]:

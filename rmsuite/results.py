@@ -49,12 +49,7 @@ class CellRecord:
     arrays : mapping
         ``rewards`` and ``uncertainty`` (one a test response, in pool order), ``probability`` (one an asked pair),
         ``planted`` (one a planted response), and for each metric, by its name, what each test prompt adds to its sums,
-        ``(n_prompts, k)``. Of a policy cell: ``policies.Values`` along the path, ``(n_steps, n_prompts, n_policies)``,
-        gold and proxy in units of the training part (``policies.Unit``), KL and entropy in nats; ``reference_...``,
-        ``(n_prompts,)``, of the policy that they started from; ``gold_range``, least and largest,
-        ``(n_prompts, 2)``; ``steps``, ``samples``, ``reward_calls``, ``(n_steps,)``, the last two of each policy until
-        then; ``rewards`` as the reward model gave them; and ``log_probabilities`` of the last policies on the test
-        responses, float32, ``(n_test_responses, n_policies)``: all values are of policies rounded to that.
+        ``(n_prompts, k)``. Those of a policy cell: see ``policy_cells``.
     seal : str
         The sha256 that its file ends with, arrays included; empty for a record that was not read from one.
     """

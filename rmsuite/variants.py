@@ -32,7 +32,7 @@ CHANGEABLE = (
 )
 GIFTS = ("attributes", "ratings")
 CHOICES: Mapping[str, tuple[str, ...]] = {"pairing": PAIRINGS, "generators": ("all", "split", "second"), "gives": GIFTS}
-WORDS = {str: "text", int: "a whole number of at least 0", list: "a list of texts"}
+WORDS = {str: "text", int: "a whole number of at least 0", list: "a list of texts", dict: "a table"}
 FILLED = ("columns", "tasks")  # lists that may not be empty
 COUNTED = ("repetitions",)  # whole numbers that may not be 0
 

@@ -320,3 +320,79 @@ def test_a_missing_repetition_is_said(records):
 def test_cells_of_two_studies_share_no_table(records):
     with pytest.raises(ResultsError, match="policies on toy-gold@1: expected one signature"):
         policy_tables([*records[1:], replace(records[0], signature="rmsuite:2|task:other@1")])
+
+
+# A suite's card
+
+
+CARD = """
+name = "studied"
+summary = "what toys do to policies"
+tasks = ["toy-gold"]
+repetitions = 2
+
+[study]
+steps = 6
+policies = 2
+
+[[study.runs]]
+methods = ["good"]
+optimizers = ["best", "rloo"]
+betas = [0.1]
+
+[[study.runs]]
+methods = ["good"]
+optimizers = ["rloo", "optimum"]
+betas = [0.1, 1]
+
+[study.tasks]
+here = "toy-gold"
+
+[study.curves]
+climb = { optimizers = ["rloo"], beta = 0.1 }
+
+[[study.claims]]
+id = "T1"
+source = "a test"
+says = "policies gain"
+of = "gain"
+terms = [[1, "good", "climb", "here"]]
+above = -100
+"""
+
+
+def test_a_suite_says_what_is_run_and_what_is_claimed(toys, toy_root):
+    write(toy_root / "suites" / "studied.toml", CARD)
+    answer = toys("policy", "--suite", "studied", "-j", "1", "-o", "out")
+    assert answer.code == 0, answer.err
+    rows = {(c.facts["optimizer"], c.facts["beta"], c.repetition) for c in cells()}
+    points = {("best", None), ("rloo", 0.1), ("rloo", 1.0), ("optimum", 0.1), ("optimum", 1.0)}
+    assert rows == {(*point, repetition) for point in points for repetition in (0, 1)}, (
+        "what two groups name is run once"
+    )
+    assert {len(c.arrays["gold"][0, 0]) for c in cells()} == {2}
+    assert "training:steps=6," in answer.out
+    assert " reproduced" in answer.out.split("claims\n")[1]
+    again = toys("policy", "--suite", "studied", "-j", "1", "-o", "out")
+    assert "10 of 10 cells are there already" in again.err
+    assert again.out == answer.out
+
+
+def test_options_take_the_place_of_what_a_suite_says(toys, toy_root):
+    write(toy_root / "suites" / "studied.toml", CARD)
+    given = ["--optimizer", "best", "--steps", "3", "-r", "1", "--policies", "1", "-j", "1", "-o", "out"]
+    answer = toys("policy", "--suite", "studied", *given)
+    assert answer.code == 0, answer.err
+    assert [(c.facts["optimizer"], c.repetition) for c in cells()] == [("best", 0)]
+    assert "claims" not in answer.out, "none of its claims can be judged"
+    assert toys("policy", "--suite", "studied", *given, "--format", "csv").out.startswith("task,")
+
+
+@pytest.mark.parametrize("missing", ["--method", "--optimizer", "--task"])
+def test_what_neither_options_nor_a_suite_say_is_asked_for(toys, missing):
+    given = {"--method": "good", "--optimizer": "best", "--task": "toy-gold"}
+    answer = toys("policy", *(part for name, text in given.items() if name != missing for part in (name, text)))
+    assert answer.code == 2
+    assert (
+        f"{missing}: expected one or more, got none. Do: give {missing} NAME, or a --suite that says it" in answer.err
+    )

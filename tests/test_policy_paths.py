@@ -31,6 +31,7 @@ def cell(
     }
     arrays |= {"reference_gold": np.zeros(N_PROMPTS), "reference_proxy": np.full(N_PROMPTS, 0.1)}
     arrays |= {"reference_length": np.full(N_PROMPTS, 100.0), "gold_range": np.tile([-3.0, 3.0], (N_PROMPTS, 1))}
+    arrays |= {"largest_kl": np.full(N_PROMPTS, 4.0)}
     samples = 8 * np.array(steps)
     arrays |= {"steps": np.array(steps), "samples": samples, "reward_calls": samples}
     facts = {"reward_model": method, "optimizer": optimizer, "beta": beta, "hyperparameters": [], "n_policies": 2}

@@ -66,7 +66,12 @@ def test_an_honest_folder_is_verified_with_its_policies_without_others_and_from_
 
 # The places of each array whose change recomputing finds: of a path of training the beginning and the end.
 PATH = {name: [(0, 1, 0), (-1, 1, 1)] for name in COLUMNS}
-ONCE = {**{name: [(1,)] for name in (*REFERENCE, "rewards")}, "gold_range": [(0, 1)], "log_probabilities": [(3, 1)]}
+ONCE = {
+    **{name: [(1,)] for name in (*REFERENCE, "largest_kl", "rewards")},
+    "gold_range": [(0, 1)],
+    "pair_accuracy": [(0, 1)],
+    "log_probabilities": [(3, 1)],
+}
 STEPS = {name: [(0,)] for name in ("steps", "samples", "reward_calls")}
 PLACES = {"greedy": {**PATH, **ONCE, **STEPS}, "best": {**PATH, **ONCE, **STEPS}}
 PLACES["greedy"]["steps"] = [(0,), (1,), (-1,)]

@@ -58,6 +58,7 @@ LAYERS = (
         "policy_worker",
         "policy_setting",
         "policy_study",
+        "policy_suites",
         "answers",
         "cells",
         "forks",

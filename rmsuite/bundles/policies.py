@@ -81,7 +81,7 @@ def _check_arrays(folder: Folder, name: str, cell: CellRecord, setting: PolicySe
     steps = _steps(cell, study)
     with one_thread():
         columns = _columns(cell, proxy, kept, len(steps))
-        expected = {**columns, **proxy.at_rest(), "gold_range": proxy.gold_range(), "steps": steps}
+        expected = {**columns, **proxy.surroundings(), "steps": steps}
     said = {key: arrays[key] for key in COUNTS if key in arrays and _counts(arrays[key], steps)}
     expected |= {"rewards": rewards, "log_probabilities": kept, **{key: np.zeros_like(steps) for key in COUNTS}, **said}
     folder.check_notes(name, cell, proxy.notes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -46,6 +46,11 @@ class Plan:
     def leaves_out(self, task: str, method: str, repetition: int) -> bool:
         """Whether a cell is not to be computed."""
         return (task, method, repetition) not in self._todo
+
+    def without(self, finished: Iterable[CellRecord]) -> Plan:
+        """Return the plan with some cells finished."""
+        there = set(map(_key, finished))
+        return replace(self, open=tuple(cell for cell in self.open if _key(cell) not in there))
 
     def loaded(self, tasks: Iterable[Task]) -> list[LoadedTask]:
         """Return those of some tasks that have a cell to compute."""

@@ -115,9 +115,9 @@ def _footer(table: PolicyTable, bold: bool) -> list[str]:
     lines = [
         "Gold and proxy gain: expected reward less that of the reference, which gives all responses of a prompt with "
         "equal chance; in standard deviations within a prompt, of the training part. Win rate: chance of more gold "
-        "than a response of the reference, ties a half. KL to the reference in nats; beta is its price in units of "
-        f"proxy. Longer by: expected length less the reference's {_number(table.reference_length, ',.0f')}, in the "
-        "pool's unit.",
+        "than a response of the reference, ties a half. KL to the reference in nats, of which the pool allows "
+        f"{_number(table.budget, '.2f')} (mean over test prompts); beta is its price in units of proxy. Longer by: "
+        f"expected length less the reference's {_number(table.reference_length, ',.0f')}, in the pool's unit.",
         f"Means over repetitions and {table.n_policies} policies each; sd: of the gold gain over these. Steps, samples "
         "and reward calls are of one policy's training, seconds of all policies of a cell side by side; closed forms "
         "train nothing.",

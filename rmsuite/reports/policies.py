@@ -82,6 +82,8 @@ class PolicyRow:
 class PolicyTable:
     """All policies of one task, the largest gold first; ``reference_length`` is in the pool's unit.
 
+    ``budget`` is the KL, in nats, that no policy exceeds: the mean over test prompts.
+
     ``target`` is the gold gain that samples are counted to, ``against`` the optimizer that they are compared with.
     """
 
@@ -92,6 +94,7 @@ class PolicyTable:
     n_policies: int = 0
     target: float = TARGET
     against: str = ""
+    budget: float = np.nan
 
 
 def policy_tables(records: Sequence[CellRecord], target: float = TARGET, against: str = "") -> tuple[PolicyTable, ...]:
@@ -131,10 +134,10 @@ def _table(task: str, cells: Group, target: float, against: str) -> PolicyTable:
     for name, (samples, ratio) in samples_to(task, whole, target, against).items():
         rows[name] = replace(rows[name], samples_to=samples, ratio=ratio)
     ordered = sorted(rows.values(), key=lambda row: -row.gold.value if row.gold else np.inf)
-    lengths = [group[0].arrays["reference_length"].mean() for group in whole.values()]
-    length = float(lengths[0]) if lengths else np.nan
+    one = next(iter(whole.values()))[0].arrays if whole else {}
+    length, budget = (float(one[name].mean()) if one else np.nan for name in ("reference_length", "largest_kl"))
     n_policies = int(cells[0].facts["n_policies"])
-    return PolicyTable(task, lines[0], tuple(ordered), length, n_policies, target, against)
+    return PolicyTable(task, lines[0], tuple(ordered), length, n_policies, target, against, budget)
 
 
 def _bare(group: Group, n_repetitions: int) -> PolicyRow:

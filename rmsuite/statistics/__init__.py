@@ -10,7 +10,7 @@ from rmsuite.statistics.comparisons import holm, p_value, permutation_p, separab
 from rmsuite.statistics.crossing import Draws, Reached, reached
 from rmsuite.statistics.estimate import Difference, Estimate, Variance
 from rmsuite.statistics.resample import LEVEL, N_DRAWS, Resampled, estimates, resample
-from rmsuite.statistics.variance import two_way
+from rmsuite.statistics.variance import crossed_mean, two_way
 
 __all__ = [
     "LEVEL",
@@ -22,6 +22,7 @@ __all__ = [
     "Resampled",
     "Sample",
     "Variance",
+    "crossed_mean",
     "estimates",
     "holm",
     "mean_sample",

@@ -1,13 +1,16 @@
-"""How much of the uncertainty is prompts, how much is repetitions, and what more of either would bring."""
+"""How much of the uncertainty is prompts, how much is repetitions, what more of either would bring, and both in one."""
 
 from __future__ import annotations
 
 import math
 
 import numpy as np
-from scipy.special import chdtri
+from scipy.special import chdtri, stdtrit
 
-from rmsuite.statistics.estimate import Variance
+from rmsuite.statistics.estimate import Estimate, Variance
+
+LEVEL = 0.95
+CROSSED = "t of two crossed samples (Satterthwaite)"
 
 
 def two_way(values: np.ndarray, influence: np.ndarray) -> Variance:
@@ -48,3 +51,33 @@ def _needed(factor: float, other: float, both: float, n: int, n_other: int) -> i
     if left <= 0:
         return None
     return math.ceil((factor + both / n_other) / left - 1e-9)
+
+
+def crossed_mean(values: np.ndarray, population: str) -> Estimate:
+    """Return the mean with an interval that speaks of both factors, drawn anew: repetitions and clusters.
+
+    Mean squares of the two-way layout give the variance of the mean, ``(MS_clusters + MS_repetitions - MS_rest) / rn``,
+    and its degrees of freedom (Satterthwaite, Biometrics Bulletin 2, 1946). A component that comes out negative is 0.
+    One repetition leaves the clusters alone.
+
+    Parameters
+    ----------
+    values : (n_repetitions, n_clusters)
+        One or more repetitions, two or more clusters.
+    population : str
+        What the interval speaks of.
+    """
+    r, n = values.shape
+    mean = float(values.mean())
+    squares = [(r * float(values.mean(axis=0).var(ddof=1)), n - 1)]
+    if r > 1:
+        rest = values - values.mean(axis=0) - values.mean(axis=1)[:, None] + mean
+        both = float((rest**2).sum()) / ((r - 1) * (n - 1))
+        repetitions = n * float(values.mean(axis=1).var(ddof=1))
+        squares = [(max(squares[0][0], both), n - 1)]
+        squares += [(repetitions, r - 1), (-both, (r - 1) * (n - 1))] if repetitions > both else []
+    total = sum(square for square, _ in squares)
+    degrees = total**2 / sum(square**2 / df for square, df in squares) if total else 1.0
+    reach = -float(stdtrit(degrees, (1 - LEVEL) / 2)) * math.sqrt(total / (r * n))
+    sizes = {"n_items": r * n, "n_clusters": n, "n_repetitions": r, "n_draws": 0}
+    return Estimate(mean, mean - reach, mean + reach, LEVEL, CROSSED, population, **sizes)
