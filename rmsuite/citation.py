@@ -261,13 +261,14 @@ def _of_table(table: Table) -> str:
 def _of_policies(table: PolicyTable) -> str:
     parts = signature.read(table.signature)
     models, optimizers = (list(dict.fromkeys(getattr(row, of) for row in table.rows)) for of in ("method", "optimizer"))
-    betas = list(dict.fromkeys(f"{row.beta:g}" for row in table.rows))
+    betas = list(dict.fromkeys(f"{row.beta:g}" for row in table.rows if row.beta is not None))
+    priced = f" at beta {_listed(betas)}" if betas else ""
     gold = next((row.gold for row in table.rows if row.gold), None)
     over = f"{gold.n_clusters:,} test prompts in {gold.n_repetitions} repetition(s)" if gold else "the test prompts"
     return (
         f"On {table.task} (pool {parts['pool']}, embeddings {parts['embeddings']}) policies were trained against the "
         f"reward models {_listed(models)} (fitted on pairs of the annotator {parts['annotator']}) with the optimizers "
-        f"{_listed(optimizers)} at beta {_listed(betas)}, {table.n_policies} policies each "
+        f"{_listed(optimizers)}{priced}, {table.n_policies} policies each "
         f"({parts['training'].replace(',', ', ')}), and judged on {over} by gold reward over the reference, which "
         "gives all responses of a prompt with equal chance."
     )

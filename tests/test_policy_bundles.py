@@ -281,6 +281,14 @@ def test_the_papers_of_bundled_optimizers_have_whole_entries():
     assert found.without_source == ("mine",)
 
 
+@pytest.mark.parametrize(("betas", "said"), [((None,), "best-of-n, 2"), ((None, 0.1), "best-of-n at beta 0.1, 2")])
+def test_cite_has_no_beta_of_what_uses_none(betas, said):
+    line = "rmsuite:2|task:one@1|pool:one#0|embeddings:two#0|annotator:perfect|seed:0|policies:2|training:steps=1"
+    rows = tuple(PolicyRow("mine", "best-of-n", beta, 0) for beta in betas)
+    found = cite(Report(()), {}, {}, policies=[PolicyTable("one@1", line, rows, n_policies=2)])
+    assert f"with the optimizers {said} policies each" in found.paragraph
+
+
 # merge, clean, score, and what differs
 
 
