@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 
 from rmsuite.render import markdown, text
 from rmsuite.render.cells import GAP, Cell, Grid, plain
-from rmsuite.render.comma_separated import guarded
+from rmsuite.render.comma_separated import guarded, printed
 from rmsuite.reports.claims import Verdict
 from rmsuite.statistics import Estimate
 
@@ -24,7 +22,7 @@ MEANT = {
 def render_claims(verdicts: Sequence[Verdict], style: str) -> str:
     """Print verdicts in one of "text", "markdown" and "csv"."""
     if style == "csv":
-        return _csv(verdicts)
+        return printed(FIELDS, map(_line, verdicts))
     block = markdown.block if style == "markdown" else text.block
     return block("claims", Grid(HEADERS, tuple(map(_row, verdicts))), [plain(line) for line in _footer(verdicts)])
 
@@ -33,7 +31,7 @@ def _row(one: Verdict) -> tuple[Cell, ...]:
     claim, found = one.claim, one.estimate
     number = f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]" if found else GAP
     words = (claim.id, claim.source, claim.says, number, f"{claim.of} {claim.bound} {claim.limit:g}", one.word)
-    return tuple(Cell(plain(one)) for one in words)
+    return tuple(Cell(plain(word)) for word in words)
 
 
 def _footer(verdicts: Sequence[Verdict]) -> list[str]:
@@ -54,14 +52,9 @@ def _way(of: str, found: Estimate) -> str:
     return f"{found.method}, {sizes} repetitions"
 
 
-def _csv(verdicts: Sequence[Verdict]) -> str:
-    out = io.StringIO()
-    writer = csv.DictWriter(out, FIELDS, restval="", lineterminator="\n")
-    writer.writeheader()
-    for one in verdicts:
-        claim, found = one.claim, one.estimate
-        line = {"claim": claim.id, "source": claim.source, "says": claim.says, "of": claim.of, "bound": claim.bound}
-        numbers = {"value": found.value, "low": found.low, "high": found.high} if found else {}
-        words = {name: guarded(value) for name, value in {**line, "note": one.note}.items()}
-        writer.writerow({**words, **numbers, "limit": claim.limit, "verdict": one.word})
-    return out.getvalue().rstrip("\n").encode("utf-8", "replace").decode()  # half characters cannot be stored
+def _line(one: Verdict) -> dict[str, object]:
+    claim, found = one.claim, one.estimate
+    words = {"claim": claim.id, "source": claim.source, "says": claim.says, "note": one.note}
+    numbers = {"value": found.value, "low": found.low, "high": found.high} if found else {}
+    held = {"of": claim.of, "bound": claim.bound, "limit": claim.limit, "verdict": one.word}
+    return {**{name: guarded(value) for name, value in words.items()}, **numbers, **held}

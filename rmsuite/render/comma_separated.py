@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 
 from rmsuite.render.cells import finite, plain, reason
 from rmsuite.reports.records import Aggregated, Overall, Report, Row, Table
@@ -42,13 +43,19 @@ ALL_TASKS = "overall"
 
 def write(report: Report) -> str:
     """Return the lines of all tables under one header; a gap is an empty cell, and the note says why."""
+    overall = _overall_lines(report.overall) if report.overall else ()
+    return printed(FIELDS, map(_guarded, chain(*map(_lines, report.tables), overall)))
+
+
+def printed(fields: Sequence[str], lines: Iterable[Mapping[str, object]]) -> str:
+    """Return lines under a header of all fields, without an end of the last; a field that one lacks is an empty cell.
+
+    Text that a stranger named is to be ``guarded`` before.
+    """
     out = io.StringIO()
-    writer = csv.DictWriter(out, FIELDS, restval="", lineterminator="\n")
+    writer = csv.DictWriter(out, fields, restval="", lineterminator="\n")
     writer.writeheader()
-    for table in report.tables:
-        writer.writerows(map(_guarded, _lines(table)))
-    if report.overall:
-        writer.writerows(map(_guarded, _overall_lines(report.overall)))
+    writer.writerows(lines)
     return out.getvalue().rstrip("\n").encode("utf-8", "replace").decode()  # half characters cannot be stored
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from rmsuite.render import markdown, text
 from rmsuite.render.cells import TOWARDS, Cell, Grid, cell, finite, plain
-from rmsuite.render.comma_separated import guarded
+from rmsuite.render.comma_separated import guarded, printed
 from rmsuite.render.footer import THESE_FITS, few_prompts, interval_line
 from rmsuite.reports.curves import AreaDifference, Curve, CurveTable
 from rmsuite.statistics import Estimate
@@ -126,14 +124,13 @@ def _legend(table: CurveTable, bold: bool) -> list[str]:
 
 def _csv(tables: Sequence[CurveTable]) -> str:
     """Return one line a point, an area and a difference of areas, in full precision; a gap is an empty cell."""
-    out = io.StringIO()
-    writer = csv.DictWriter(out, FIELDS, restval="", lineterminator="\n")
-    writer.writeheader()
-    for table in tables:
-        for curve in table.curves:
-            writer.writerows({**_shared(table), **line} for line in _curve_lines(table, curve))
-        writer.writerows({**_shared(table), **_difference_line(one)} for one in table.differences)
-    return out.getvalue().rstrip("\n").encode("utf-8", "replace").decode()  # half characters cannot be stored
+    return printed(FIELDS, ({**_shared(table), **line} for table in tables for line in _lines(table)))
+
+
+def _lines(table: CurveTable) -> Iterator[dict[str, object]]:
+    for curve in table.curves:
+        yield from _curve_lines(table, curve)
+    yield from map(_difference_line, table.differences)
 
 
 def _shared(table: CurveTable) -> dict[str, object]:

@@ -6,9 +6,7 @@ which says what the intervals are, and its signature.
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,7 +16,7 @@ from typing import Literal
 
 from rmsuite.errors import RmsuiteError
 from rmsuite.render.cells import plain
-from rmsuite.render.comma_separated import guarded
+from rmsuite.render.comma_separated import guarded, printed
 
 FORMATS = ("svg", "pdf", "png")
 FIELDS = ("panel", "line", "quantity", "x", "y", "low", "high", "signature")
@@ -219,14 +217,11 @@ def caption(figure: Figure) -> bytes:
 def numbers(figure: Figure) -> bytes:
     """Return the figure's numbers as CSV, in full precision; what is not finite is an empty cell."""
     records = figure.records or [line for panel in figure.panels for line in _records(panel, figure.signature)]
-    out = io.StringIO()
-    writer = csv.DictWriter(out, list(records[0]) if records else FIELDS, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({name: _printed(value) for name, value in one.items()} for one in records)
-    return out.getvalue().encode("utf-8", "replace")  # half characters cannot be stored
+    lines = ({name: _field(value) for name, value in one.items()} for one in records)
+    return f"{printed(list(records[0]) if records else FIELDS, lines)}\n".encode()
 
 
-def _printed(value: object) -> object:
+def _field(value: object) -> object:
     if isinstance(value, float) and not math.isfinite(value):
         return ""
     return guarded(value) if isinstance(value, str) else value

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -11,7 +9,7 @@ from typing import Any
 
 from rmsuite.render import markdown, text
 from rmsuite.render.cells import GAP, Block, Cell, Grid, finite, plain
-from rmsuite.render.comma_separated import guarded
+from rmsuite.render.comma_separated import guarded, printed
 from rmsuite.render.footer import BOLD, THESE_FITS, few_prompts, interval_line
 from rmsuite.reports.policies import PolicyRow, PolicyTable
 from rmsuite.statistics import Estimate
@@ -47,9 +45,8 @@ def documents(tables: Sequence[PolicyTable]) -> list[dict[str, Any]]:
 
 
 def _document(row: PolicyRow) -> dict[str, Any]:
-    estimates = {name: finite(value) for name, value in vars(row).items() if name in ("gold", "win_rate")}
-    reached = {name: _ends(value) for name, value in vars(row).items() if name in ("samples_to", "ratio")}
-    return {**vars(row), **{name: asdict(found) if found else None for name, found in estimates.items()}, **reached}
+    gold, wins = (asdict(found) if (found := finite(one)) else None for one in (row.gold, row.win_rate))
+    return {**vars(row), "gold": gold, "win_rate": wins, "samples_to": _ends(row.samples_to), "ratio": _ends(row.ratio)}
 
 
 def _ends(found: Estimate | None) -> dict[str, float | None] | None:
@@ -124,7 +121,7 @@ def _footer(table: PolicyTable, bold: bool) -> list[str]:
         *_samples(table),
         *_letters(table, bold),
         *([f"{interval_line(found, 'test prompts')}.", *few_prompts(found)] if found else ["No row has a number."]),
-        *(f"Note: {r.method}, {r.optimizer}, beta {_beta(r)}: {r.note.rstrip('.')}." for r in table.rows if r.note),
+        *(f"Note: {row.name}: {row.note.rstrip('.')}." for row in table.rows if row.note),
     ]
     return [*map(plain, lines), f"Signature: {table.signature}"]
 
@@ -156,11 +153,7 @@ def _letters(table: PolicyTable, bold: bool) -> list[str]:
 
 def _csv(tables: Sequence[PolicyTable]) -> str:
     """Return one line a row, in full precision; what is not there is an empty cell."""
-    out = io.StringIO()
-    writer = csv.DictWriter(out, FIELDS, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(_line(table, row) for table in tables for row in table.rows)
-    return out.getvalue().rstrip("\n").encode("utf-8", "replace").decode()  # half characters cannot be stored
+    return printed(FIELDS, (_line(table, row) for table in tables for row in table.rows))
 
 
 def _line(table: PolicyTable, row: PolicyRow) -> dict[str, object]:
@@ -181,9 +174,8 @@ def _line(table: PolicyTable, row: PolicyRow) -> dict[str, object]:
 def _compared(row: PolicyRow) -> dict[str, float]:
     """Return samples to the target and their ratio; what is never is left out, as other gaps are."""
     out = dict[str, float]()
-    for name, found in (("samples", row.samples_to), ("ratio", row.ratio)):
+    for value, name, found in (("samples_to", "samples", row.samples_to), ("ratio", "ratio", row.ratio)):
         if found:
-            value = "samples_to" if name == "samples" else name
             out |= {value: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
     return out
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from rmsuite.render import markdown, text
 from rmsuite.render.cells import GAP, Cell, Grid, cell, finite, plain
-from rmsuite.render.comma_separated import guarded
+from rmsuite.render.comma_separated import guarded, printed
 from rmsuite.render.footer import few_prompts, interval_line
 from rmsuite.reports.transfer import TransferMatrix, Transferred
 from rmsuite.statistics.comparisons import FAMILY_LEVEL
@@ -70,11 +68,7 @@ def _footer(matrix: TransferMatrix) -> list[str]:
 
 def _csv(matrices: Sequence[TransferMatrix]) -> str:
     """Return one line a cell, in full precision; what is not there is an empty cell."""
-    out = io.StringIO()
-    writer = csv.DictWriter(out, FIELDS, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(line for matrix in matrices for line in _lines(matrix))
-    return out.getvalue().rstrip("\n").encode("utf-8", "replace").decode()  # half characters cannot be stored
+    return printed(FIELDS, (line for matrix in matrices for line in _lines(matrix)))
 
 
 def _lines(matrix: TransferMatrix) -> Iterator[dict[str, object]]:
