@@ -143,6 +143,9 @@ def test_what_is_missing_is_inconclusive_and_says_why():
     two = claim(terms=((1.0, "mine", "clean"), (-1.0, "mine", "noisy")))
     other = cells(curve(1, 0, n_prompts=7), task="noisy")
     assert judged(two, cells(curve(1, 0)), other).note == "the terms have not the same prompts and repetitions"
+    single = Claim("P", "it does", "here", "drop", (Term(1.0, "mine", Curve(("best",), 0.0), "clean"),), "above", 0.0)
+    point = cells(curve(1, 0)[:1], optimizers=("best",))
+    assert judged(single, point).note == "a curve of one point has no earlier one to fall from"
     failed = [replace(cell, status="failed") for cell in cells(curve(1, 0))]
     assert judged(claim(), failed).estimate is None
 

@@ -31,9 +31,12 @@ class _Gap(Exception):  # noqa: N818 -- not an error: a claim that cannot be jud
     """Says why."""
 
 
+Cells = dict[tuple[str, str, str], list[CellRecord]]  # by task, reward model and optimizer; repetitions in order
+
+
 def verdicts(records: Iterable[CellRecord], claims: Iterable[Claim]) -> tuple[Verdict, ...]:
-    """Judge claims by cells, each at its own level; prompts and repetitions are drawn anew."""
-    cells: dict[tuple[str, str, str], list[CellRecord]] = {}
+    """Judge claims by policy cells that are ok; each interval covers 95% for its claim alone (``POPULATION``)."""
+    cells: Cells = {}
     for record in sorted(records, key=lambda record: record.repetition):
         if record.status == "ok":
             key = record.task, record.facts["reward_model"], record.facts["optimizer"]
@@ -41,12 +44,11 @@ def verdicts(records: Iterable[CellRecord], claims: Iterable[Claim]) -> tuple[Ve
     return tuple(_verdict(claim, cells) for claim in claims)
 
 
-Cells = dict[tuple[str, str, str], list[CellRecord]]
-
-
 def _verdict(claim: Claim, cells: Cells) -> Verdict:
     try:
         found = [_points(term, cells) for term in claim.terms]
+        if claim.of != "gain" and min(map(len, found)) < 2:
+            raise _Gap("a curve of one point has no earlier one to fall from")
         estimate = _correlation(claim, found, cells) if claim.of == "correlation" else _sum(claim, found)
     except _Gap as gap:
         return Verdict(claim, INCONCLUSIVE, note=str(gap))
@@ -114,20 +116,26 @@ def drops(points: np.ndarray) -> np.ndarray:
 
 def _correlation(claim: Claim, found: Sequence[np.ndarray], cells: Cells) -> Estimate:
     """Return the mean of the terms' rank correlations, each weighed by its repetitions, by Fisher's transform."""
-    z, n = [], []
-    for term, points in zip(claim.terms, found, strict=True):
-        accuracy = [_accuracy(cell) for cell in _group(term, term.curve.optimizers[-1], cells)]
-        if len(accuracy) < FEWEST:
-            raise _Gap(f"{len(accuracy)} repetitions: a rank correlation needs {FEWEST}")
-        if not (np.ptp(accuracy) and np.ptp(drops(points).mean(axis=1))):
-            raise _Gap("nothing varies over repetitions")
-        z.append(np.arctanh(np.clip(spearmanr(accuracy, drops(points).mean(axis=1)).statistic, -0.999, 0.999)))
-        n.append(len(accuracy))
+    pairs = zip(claim.terms, found, strict=True)
+    z = [
+        _z([_accuracy(cell) for cell in _group(term, term.curve.optimizers[-1], cells)], drops(p)) for term, p in pairs
+    ]
+    n = [points.shape[1] for points in found]
     weights = np.array(n) - 3.0
     mean, reach = float(np.average(z, weights=weights)), 1.96 * float(np.sqrt(1.06 / weights.sum()))  # Fieller 1957
     base = Estimate(0, 0, 0, 0.95, "Fisher's z of rank correlations", "repetitions anew", sum(n), sum(n), max(n), 0)
     value, low, high = (float(np.tanh(x)) for x in (mean, mean - reach, mean + reach))
     return replace(base, value=value, low=low, high=high)
+
+
+def _z(accuracy: Sequence[float], fallen: np.ndarray) -> float:
+    """Return Fisher's z of the rank correlation of accuracy with the mean drop of each repetition."""
+    by_repetition = fallen.mean(axis=1)
+    if len(accuracy) < FEWEST:
+        raise _Gap(f"{len(accuracy)} repetitions: a rank correlation needs {FEWEST}")
+    if not (np.ptp(accuracy) and np.ptp(by_repetition)):
+        raise _Gap("nothing varies over repetitions")
+    return float(np.arctanh(np.clip(spearmanr(accuracy, by_repetition).statistic, -0.999, 0.999)))
 
 
 def _accuracy(cell: CellRecord) -> float:
