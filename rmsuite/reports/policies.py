@@ -172,26 +172,29 @@ def _resampled(task: str, whole: Mapping[str, Group], name: str) -> Resampled:
 
 def _sample(whole: Mapping[str, Group], name: str) -> Sample:
     """Return the values of prompts, one column a row of the table."""
-    values = np.stack([np.mean([_gain(cell, name) for cell in group], axis=0) for group in whole.values()])
+    values = np.stack([np.mean([gain(cell, name) for cell in group], axis=0) for group in whole.values()])
     one = next(iter(whole.values()))
-    low, high = (0.0, 1.0) if name == "win_rate" else _range(one[0])
+    low, high = (0.0, 1.0) if name == "win_rate" else gold_gain_range(one[0])
     return mean_sample(values, np.ones(values.shape), low, high, one[0].facts["n_test_responses"], len(one))
 
 
-def _range(cell: CellRecord) -> tuple[float, float]:
+def gold_gain_range(cell: CellRecord) -> tuple[float, float]:
     """Return what a gain in gold could be at least and at most on a prompt of the task."""
     least, most = cell.arrays["gold_range"].T - cell.arrays["reference_gold"]
     return float(least.min()), float(most.max())
 
 
-def _gain(cell: CellRecord, name: str) -> np.ndarray:
-    """Return the last policies' values, less the reference's where they have no zero of their own, by prompt."""
-    last = cell.arrays[name][-1].mean(axis=1)
-    return np.asarray(last - cell.arrays[f"reference_{name}"] if name in ("gold", "proxy", "length") else last)
+def gain(cell: CellRecord, name: str, place: int = -1) -> np.ndarray:
+    """Return values at a ``place`` of the path, its end if none is given, ``(n_prompts,)``: means over policies.
+
+    They are less the reference's where they have no zero of their own.
+    """
+    values = cell.arrays[name][place].mean(axis=1)
+    return np.asarray(values - cell.arrays[f"reference_{name}"] if name in ("gold", "proxy", "length") else values)
 
 
 def _costs(group: Group) -> dict[str, Any]:
-    means = {name: [_gain(cell, name).mean() for cell in group] for name in ("proxy", "kl", "length")}
+    means = {name: [gain(cell, name).mean() for cell in group] for name in ("proxy", "kl", "length")}
     means |= {name: [cell.arrays[name][-1] for cell in group] for name in ("steps", "samples", "reward_calls")}
     means |= {"seconds": [cell.facts.get("train_seconds", np.nan) for cell in group]}
     runs = [cell.arrays["gold"][-1].mean(axis=0) for cell in group]

@@ -10,7 +10,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from rmsuite import seeds
-from rmsuite.reports.policies import PolicyRow, PolicyTable
+from rmsuite.reports.policies import PolicyRow, PolicyTable, gain, gold_gain_range
 from rmsuite.results import CellRecord
 from rmsuite.statistics import Estimate, estimates, mean_sample, resample
 
@@ -148,24 +148,19 @@ def _steps(group: Group) -> list[int]:
 def _gold(task: str, points: Sequence[tuple[Group, int]]) -> list[Estimate]:
     """Return the gold gain of each point: one sample of all, so that they share the resamples."""
     cell, n_repetitions = points[0][0][0], len(points[0][0])
-    values = np.stack([np.mean([_gain(one, "gold", step) for one in group], axis=0) for group, step in points])
-    low, high = cell.arrays["gold_range"].T - cell.arrays["reference_gold"]
+    gains = [[gain(one, "gold", _place(one, step)) for one in group] for group, step in points]
+    values = np.stack([np.mean(each, axis=0) for each in gains])
     counts = cell.facts["n_test_responses"], n_repetitions
-    sample = mean_sample(values, np.ones(values.shape), float(low.min()), float(high.max()), *counts)
+    sample = mean_sample(values, np.ones(values.shape), *gold_gain_range(cell), *counts)
     return estimates(resample(sample, seeds.generator(0, "bootstrap", task=task)))
 
 
 def _point(group: Group, step: int, gold: Estimate) -> PathPoint:
-    kl, proxy = (float(np.mean([_gain(cell, name, step).mean() for cell in group])) for name in ("kl", "proxy"))
-    samples = float(np.mean([cell.arrays["samples"][_place(cell, step)] for cell in group]))
+    places = [(cell, _place(cell, step)) for cell in group]
+    kl, proxy = (float(np.mean([gain(cell, name, at).mean() for cell, at in places])) for name in ("kl", "proxy"))
+    samples = float(np.mean([cell.arrays["samples"][at] for cell, at in places]))
     return PathPoint(step, samples, kl, gold, proxy)
 
 
 def _place(cell: CellRecord, step: int) -> int:
     return cell.arrays["steps"].tolist().index(step)
-
-
-def _gain(cell: CellRecord, name: str, step: int) -> np.ndarray:
-    """Return values after a step, less the reference's where they have no zero of their own, by prompt."""
-    values = cell.arrays[name][_place(cell, step)].mean(axis=1)
-    return np.asarray(values if name == "kl" else values - cell.arrays[f"reference_{name}"])
