@@ -136,7 +136,7 @@ class PolicySetting:
         return Proxy(self, unit, unit(train) + shift, unit(test) + shift, train, test)
 
     def stored_proxy(self, unit: Unit, rewards: np.ndarray, shift: float) -> Proxy:
-        """Return what a cell tells of a proxy: the unit, and the rewards of the test responses as they were given."""
+        """Return the proxy of a stored cell, which keeps its unit and test ``rewards``; its training part is empty."""
         none = np.empty(0)
         return Proxy(self, unit, none, unit(rewards) + shift, none, rewards)
 

@@ -31,7 +31,7 @@ MEANING: Mapping[str, str] = {
     "generators": "other generators' responses train or are tested",
     "seed": "other pairs, annotation noise and initialisation; the test part is the same",
     "policies": "another number of policies a cell, which differ by their seeds",
-    "training": "policies are trained otherwise: steps, prompts a step, learning rate, hidden layer",
+    "training": "policies are trained otherwise: steps, prompts a step, learning rate, hidden layer, shift",
     "agreement": "the realised agreement of the annotator with gold differs: other labels were drawn",
     "repetitions": "means over other repetitions",
     "controls": "gains are over a control that is chosen in another way",

@@ -19,9 +19,19 @@ Compared = tuple[Estimate, Estimate | None]
 def samples_to(task: str, groups: Mapping[str, Group], target: float, against: str) -> dict[str, Compared]:
     """Return the samples of each group of cells that was trained, and their ratio to those of ``against``.
 
-    The groups have the same repetitions, and as many policies in each; one whose repetitions were judged after other
-    steps is left out. What is followed is the gain of all prompts,
-    policies and repetitions together. Prompts are drawn anew, and the policies of each repetition.
+    What is followed is the gain of all prompts, policies and repetitions together. Prompts are drawn anew, and the
+    policies of each repetition.
+
+    Parameters
+    ----------
+    groups : mapping
+        Cells by row of the table: the same repetitions in each, and as many policies. Rows are left out that were not
+        trained, or whose repetitions were judged after different steps.
+    target : float
+        Gold gain, in standard deviations of gold within a prompt.
+    against : str
+        An optimizer, as in its cells; "" for none. There is no ratio (None) for its own rows, and none where there is
+        no row of it with the same reward model and beta, or one of the two never has the gain.
     """
     curves = {name: _gains(group) for name, group in groups.items() if _has_path(group)}
     if not curves:

@@ -79,9 +79,8 @@ class Reached:
             return None
         with np.errstate(invalid="ignore"):
             draws = self.draws / other.draws
-        return _estimate(
-            self.base, self.value / other.value, draws[~np.isnan(draws)]
-        )  # neither gets there: says nothing
+        told = draws[~np.isnan(draws)]  # a draw in which neither gets there says nothing
+        return _estimate(self.base, self.value / other.value, told)
 
 
 def reached(values: np.ndarray, at: np.ndarray, level: float, draws: Draws, population: str) -> Reached:
