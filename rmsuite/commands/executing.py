@@ -47,7 +47,7 @@ def local(
     return Local(jobs or n_cores(), _conditions(catalogue, book, home, tasks, modules_of(catalogue, chosen)))
 
 
-def asked(
+def executor(
     catalogue: Catalogue,
     book: TaskBook,
     options: Namespace,

@@ -149,7 +149,7 @@ def _expected(home: Path, cells: Sequence[reuse.Wanted]) -> str:
     return f", about {whole:.1f} s of one core (by the seconds of earlier results of {len(known)} of them)"
 
 
-def asked(book: TaskBook, options: Namespace) -> list[Task]:
+def asked_tasks(book: TaskBook, options: Namespace) -> list[Task]:
     """Return the tasks that the options name, or those of their suite, each once."""
     named = [book.task(text) for text in options.task or ()]
     return list({task.label: task for task in named}.values()) or tasks_of(studies(book, book.suite(options.suite)))

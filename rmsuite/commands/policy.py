@@ -38,7 +38,7 @@ def _computed(asked: Asked, plan: planning.Plan) -> ending.Ran:
     """Compute open cells, with a bar, and return all cells that are there then, in the order of the study."""
     options, tasks = asked.options, asked.tasks
     planning.announce(plan, tasks)
-    workers = executing.asked(asked.catalogue, asked.book, options, tasks, asked.entrants, asked.improvers)
+    workers = executing.executor(asked.catalogue, asked.book, options, tasks, asked.entrants, asked.improvers)
     noted = executing.noted(asked.catalogue, options, asked.home, asked.entrants, asked.improvers)
     with ending.progress(len(plan.open), options) as advance, noted:
         watch, loaded = ending.watch(options, len(plan.open), advance), plan.loaded(tasks)

@@ -24,7 +24,7 @@ from rmsuite.tasks import Task
 
 BETA = 0.05  # what the authors of ReMax trained with
 REPETITIONS = 3
-TRAINING = {"policies": 5, "steps": 500, "prompts": 32, "hidden": 0, "learning_rate": 0.01}
+DEFAULTS = {"policies": 5, "steps": 500, "prompts": 32, "hidden": 0, "learning_rate": 0.01}
 
 
 @dataclass(frozen=True)
@@ -88,8 +88,8 @@ def asked(options: Namespace) -> Asked:
     catalogue = shared.catalogue(options)
     book = shared.book(catalogue)
     card = _card(options, catalogue, book)
-    given = {**TRAINING, **card.training}
-    given |= {name: value for name in TRAINING if (value := getattr(options, name)) is not None}
+    given = {**DEFAULTS, **card.training}
+    given |= {name: value for name in DEFAULTS if (value := getattr(options, name)) is not None}
     repetitions = options.repetitions or (book.suite(options.suite).repetitions if options.suite else REPETITIONS)
     groups = [
         Crossed(
@@ -100,7 +100,7 @@ def asked(options: Namespace) -> Asked:
         )
         for runs in card.runs
     ]
-    return Asked(options, catalogue, book, planning.asked(book, options), groups, card.claims)
+    return Asked(options, catalogue, book, planning.asked_tasks(book, options), groups, card.claims)
 
 
 def _card(options: Namespace, catalogue: Catalogue, book: TaskBook) -> PolicySuite:

@@ -23,7 +23,7 @@ def run(options: Namespace) -> int:
     chosen = planning.entrants(catalogue, options.method)
     if options.dry_run:
         book = shared.book(catalogue)
-        plan = _planned(planning.asked(book, options), chosen, n_repetitions(book, options), options)
+        plan = _planned(planning.asked_tasks(book, options), chosen, n_repetitions(book, options), options)
         return planning.show(plan, options.output)
     if options.in_process or options.pdb:
         return _try_out(catalogue, options, chosen)
@@ -65,10 +65,10 @@ def run_cells(catalogue: Catalogue, options: Namespace, chosen: Sequence[harness
         If the results folder holds cells of another signature.
     """
     book = shared.book(catalogue)
-    tasks, repetitions = planning.asked(book, options), n_repetitions(book, options)
+    tasks, repetitions = planning.asked_tasks(book, options), n_repetitions(book, options)
     plan = _planned(tasks, chosen, repetitions, options)
     planning.announce(plan, tasks)
-    workers = executing.asked(catalogue, book, options, tasks, chosen)
+    workers = executing.executor(catalogue, book, options, tasks, chosen)
     with ending.progress(len(plan.open), options) as advance:
         watch, loaded = ending.watch(options, len(plan.open), advance), plan.loaded(tasks)
         with executing.noted(catalogue, options, options.output, chosen), contextlib.suppress(ending.TooManyFailures):

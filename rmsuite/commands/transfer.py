@@ -22,7 +22,7 @@ def show_transfer(options: Namespace) -> int:
         metric(name)  # a misspelt one is refused before anything is run
     catalogue = shared.catalogue(options)
     book = shared.book(catalogue)
-    tested = parts(planning.asked(book, options))
+    tested = parts(planning.asked_tasks(book, options))
     entrants = planning.entrants(catalogue, options.method)
     ran = run.run_cells(catalogue, options, entrants)
     with ending.with_what_is_there(ran):
