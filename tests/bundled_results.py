@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -116,6 +117,15 @@ class Bundle:
 
     def cell(self, *key: Any, **named: Any) -> CellRecord:
         return results.read(self.path(*key, **named))
+
+    def restored(self) -> Bundle:
+        """Put the results back as they were when this was called first, for a test to change."""
+        kept = self.folder / "kept"
+        if not kept.exists():
+            shutil.copytree(self.home, kept)
+        shutil.rmtree(self.home, ignore_errors=True)
+        shutil.copytree(kept, self.home)
+        return self
 
     def forge(self, path: Path, **changes: Any) -> Path:
         """Change a record and seal it anew, as somebody who knows the format would."""

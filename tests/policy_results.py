@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -59,6 +61,16 @@ def run_policies(bundle: Bundle, home: Path, optimizers: tuple[str, ...] = OPTIM
     study = Study(improvers, BETAS, replace(TRAINING, **training), 2)
     crossed = policy_cells.Crossed(_entrants(bundle), study, REPETITIONS, 0)
     policy_cells.run(_tasks(bundle), crossed, bundle.executor, home)
+
+
+def mix_in(bundle: Bundle, optimizer: str, **training: Any) -> None:
+    """Put policies of an optimizer that were trained in another way in the place of those that are there."""
+    with TemporaryDirectory() as folder:
+        run_policies(bundle, Path(folder), (optimizer,), **training)
+        for other in (Path(folder) / FOLDER / "toy-gold@1").iterdir():
+            there = bundle.home / FOLDER / "toy-gold@1" / other.name
+            shutil.rmtree(there)
+            shutil.copytree(other, there)
 
 
 def _tasks(bundle: Bundle) -> list:

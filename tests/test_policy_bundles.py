@@ -14,7 +14,7 @@ import jsonschema
 import numpy as np
 import pytest
 from command_line import Toys
-from policy_results import BETAS, OPTIMIZERS, REPETITIONS, cell, forge, make, path, run_method, run_policies
+from policy_results import BETAS, OPTIMIZERS, REPETITIONS, cell, forge, make, mix_in, path, run_method, run_policies
 
 import rmsuite
 import rmsuite_baselines
@@ -41,12 +41,7 @@ def made(tmp_path_factory):
 @pytest.fixture
 def bundle(made):
     """The results, of which a test may change any."""
-    kept = made.folder / "kept"
-    if not kept.exists():
-        shutil.copytree(made.home, kept)
-    shutil.rmtree(made.home, ignore_errors=True)
-    shutil.copytree(kept, made.home)
-    return made
+    return made.restored()
 
 
 @pytest.fixture
@@ -210,14 +205,7 @@ def test_tasks_are_chosen_among_both_kinds(toys, bundle):
 
 
 def test_policies_of_two_studies_are_refused_or_apart(toys, bundle):
-    other = bundle.folder / "other"
-    run_policies(bundle, other, ("best",), learning_rate=0.5)
-    for one in results.found(other / FOLDER):
-        target = bundle.home / one.relative_to(other)
-        shutil.rmtree(target.parent, ignore_errors=True)
-    for one in results.found(other / FOLDER):
-        shutil.copytree(one.parent, bundle.home / one.parent.relative_to(other), dirs_exist_ok=True)
-    shutil.rmtree(other)
+    mix_in(bundle, "best", learning_rate=0.5)
     answer = toys("table", "-o", bundle.home, "--no-stored")
     assert answer.code == 2
     assert "expected one signature" in answer.err

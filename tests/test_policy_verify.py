@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from command_line import Toys
-from policy_results import BETAS, OPTIMIZERS, REPETITIONS, cell, forge, make, one_number, path, run_policies
+from policy_results import BETAS, OPTIMIZERS, REPETITIONS, cell, forge, make, mix_in, one_number, path, run_policies
 
 from rmsuite import results, signature
 from rmsuite.bundles import levels
@@ -30,12 +30,7 @@ def made(tmp_path_factory):
 @pytest.fixture
 def bundle(made):
     """The results, to be tampered with."""
-    kept = made.folder / "kept"
-    if not kept.exists():
-        shutil.copytree(made.home, kept)
-    shutil.rmtree(made.home)
-    shutil.copytree(kept, made.home)
-    return made
+    return made.restored()
 
 
 def found(bundle, home=None):
@@ -257,14 +252,7 @@ def test_missing_mixed_and_misplaced_cells_are_found(bundle):
 
 
 def test_studies_of_two_signatures_in_one_folder_are_found(bundle):
-    other = bundle.folder / "other"
-    run_policies(bundle, other, ("best",), steps=3, watch=())
-    for one in results.found(other / FOLDER):
-        target = bundle.home / one.relative_to(other)
-        shutil.rmtree(target.parent, ignore_errors=True)
-    for one in results.found(other / FOLDER):
-        shutil.copytree(one.parent, bundle.home / one.parent.relative_to(other), dirs_exist_ok=True)
-    shutil.rmtree(other)
+    mix_in(bundle, "best", steps=3, watch=())
     outcome = verify(bundle.home, bundle.book)
     assert all("the signature of the task's other cells" in one.expected for one in outcome.findings)
     assert len(outcome.findings) == N_CELLS // 2

@@ -35,12 +35,7 @@ def made(tmp_path_factory):
 @pytest.fixture
 def bundle(made):
     """The results of the run, to be tampered with."""
-    kept = made.folder / "kept"
-    if not kept.exists():
-        shutil.copytree(made.home, kept)
-    shutil.rmtree(made.home)
-    shutil.copytree(kept, made.home)
-    return made
+    return made.restored()
 
 
 @pytest.fixture
