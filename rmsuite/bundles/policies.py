@@ -68,9 +68,8 @@ def _facts(cell: CellRecord, study: Study) -> dict[str, Any]:
     """Return the facts that a policy cell has beside those of its task; its name has been compared with three."""
     said = {name: cell.facts[name] for name in ("reward_model", "optimizer", "beta")}
     unit = {"proxy_unit": cell.facts.get("proxy_unit", "none")} if cell.status == "ok" else {}  # proxy tells if it fits
-    counted = {"hyperparameters": tuned(cell.parameters["optimizer"]), "n_policies": study.n_policies}
-    counted["shift"] = study.shift
-    return {"columns": list(COLUMNS), **said, **counted, **unit}
+    trained = {"n_policies": study.n_policies, "shift": study.shift}
+    return {"columns": list(COLUMNS), **said, "hyperparameters": tuned(cell.parameters["optimizer"]), **trained, **unit}
 
 
 def _check_arrays(folder: Folder, name: str, cell: CellRecord, setting: PolicySetting, study: Study) -> None:
@@ -149,26 +148,24 @@ def _counts(said: np.ndarray, steps: np.ndarray) -> bool:
 
 def _impossible_between(columns: Mapping[str, np.ndarray], proxy: Proxy) -> Iterator[str]:
     """Yield what no policy can have between beginning and end of the path."""
-    entropy = np.log(proxy.setting.reference.prompts.sizes)
+    both = np.log(proxy.setting.reference.prompts.sizes)  # KL and entropy of a policy, for the reference is uniform
     between = {name: values[1:-1] for name, values in columns.items()}
-    for name, (least, most) in _bounds(proxy, entropy).items():
+    for name, (least, most) in _bounds(proxy, both).items():
         slack = SLACK * (1 + np.abs([least, most]).max())
         inside = (between[name] >= least[:, None] - slack) & (between[name] <= most[:, None] + slack)
         if not inside.all():
             yield name
-    if not np.allclose(between["kl"] + between["entropy"], entropy[:, None], rtol=0, atol=SLACK * 100):
+    if not np.allclose(between["kl"] + between["entropy"], both[:, None], rtol=0, atol=SLACK * 100):
         yield "kl and entropy"
 
 
-def _bounds(proxy: Proxy, entropy: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Return the least and the largest value of each prompt, of policies against a uniform reference."""
-    prompts, length = proxy.setting.reference.prompts, proxy.setting.tested.part.length
-    none = np.zeros_like(entropy)
-    return {
-        "gold": (proxy.gold_range()[:, 0], proxy.gold_range()[:, 1]),
-        "proxy": (-prompts.largest(-proxy.test), prompts.largest(proxy.test)),
-        "length": (-prompts.largest(-length.astype(np.float64)), prompts.largest(length.astype(np.float64))),
-        "win_rate": (none, none + 1),
-        "kl": (none, entropy),
-        "entropy": (none, entropy),
+def _bounds(proxy: Proxy, nats: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Return the least and the largest value on each prompt; ``nats`` is the most that KL and entropy can be."""
+    prompts, length = proxy.setting.reference.prompts, proxy.setting.tested.part.length.astype(np.float64)
+    none, (least, most) = np.zeros_like(nats), proxy.gold_range().T
+    ranges = {
+        name: (-prompts.largest(-one), prompts.largest(one))
+        for name, one in (("proxy", proxy.test), ("length", length))
     }
+    of_nats = dict.fromkeys(("kl", "entropy"), (none, nats))
+    return {"gold": (least, most), **ranges, "win_rate": (none, none + 1), **of_nats}
