@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from rmsuite import signature
-from rmsuite.bundles import of_policies
+from rmsuite.bundles import export_policies
 from rmsuite.metrics import METRICS, Metric
 from rmsuite.render.comma_separated import guarded
 from rmsuite.results import CellRecord
@@ -27,7 +27,7 @@ def cells(records: Iterable[CellRecord], level: Level) -> Iterator[dict[str, Any
     """Yield a row for each cell and metric; one without a metric for a cell without numbers."""
     for record in records:
         shared = {**_identity(record), **_circumstances(record), "verification": level(record)}
-        rows = [*(of_policies.cell(record) if record.kind == "policy" else _of_metrics(record))]
+        rows = [*(export_policies.cell(record) if record.kind == "policy" else _of_metrics(record))]
         yield from ({**shared, **row} for row in rows or [dict.fromkeys(MEASURED)])
 
 
@@ -51,7 +51,7 @@ def items(records: Iterable[CellRecord], ids: Callable[[str], list[tuple[str, st
     """
     for record in records:
         identity = _identity(record)
-        found = of_policies.prompts(record) if record.kind == "policy" else _sums(record)
+        found = export_policies.prompts(record) if record.kind == "policy" else _sums(record)
         for step, name, sums in found:
             for (prompt, category), (value, weight) in zip(ids(record.task), sums.tolist(), strict=True):
                 if weight:

@@ -16,7 +16,7 @@ import numpy as np
 from rmsuite import results, signature
 from rmsuite.arrays import as_probability, as_rewards, as_uncertainty
 from rmsuite.book import TaskBook
-from rmsuite.bundles import folders, policies
+from rmsuite.bundles import folders, verify_policies
 from rmsuite.bundles.findings import ROUNDING, Folder, Progress, Settings, Verification, seed_of, silent
 from rmsuite.controls import CONTROLS
 from rmsuite.errors import RmsuiteError
@@ -54,7 +54,7 @@ def verify(home: Path, book: TaskBook, *, rounding: bool = False, progress: Prog
     # Repetition by repetition: what is drawn for one of them serves all its methods.
     order = sorted(folder.cells, key=lambda name: (folder.cells[name].task, folder.cells[name].repetition, name))
     for name in progress(order, len(order)):
-        check = policies.check if folder.cells[name].kind == "policy" else _check
+        check = verify_policies.check if folder.cells[name].kind == "policy" else _check
         check(folder, name, folder.cells[name], settings)
     _unmixed(folder)
     _complete(folder)
@@ -102,7 +102,7 @@ def _read(folder: Folder) -> None:
 def _impossible(cell: CellRecord, among_policies: bool) -> str:
     """Return what no run writes of a method, a control or a policy of this name."""
     if cell.kind == "policy" and among_policies:
-        return policies.impossible(cell)
+        return verify_policies.impossible(cell)
     if cell.kind != ("control" if cell.method in NAMES else "method"):
         return f"kind {cell.kind!r} of {cell.method!r}"
     return f"status {cell.status!r} of a control" if cell.kind == "control" and cell.status != "ok" else ""
