@@ -29,8 +29,10 @@ def _by_kl(found: TaskPaths) -> Figure:
     for (method, family), paths in _grouped(_by_beta(found), lambda path: (path.method, path.family)):
         lines = tuple(line for label, path in _labelled(paths) for line in _path_lines(label, path))
         panels.append(Panel(f"{method}, {family}", "root of KL to the reference (√nat)", GAIN, lines, zero=True))
-    said = "Gain in gold and in proxy reward against the root of KL, along the training; a panel a reward model and "
-    said += "optimizer, a line a beta, which is the price of a nat of KL in units of proxy. Closed forms are points."
+    said = (
+        "Gain in gold and in proxy reward against the root of KL, along the training; a panel a reward model and "
+        "optimizer, a line a beta, which is the price of a nat of KL in units of proxy. Closed forms are points."
+    )
     return _figure(found, "path", panels, said, _records(found))
 
 
@@ -58,8 +60,10 @@ def _by_samples(found: TaskPaths) -> Figure:
         lines = tuple(_by_samples_line(path) for path in (*paths, *levels))
         title = f"{method}, beta {beta:g}"
         panels.append(Panel(title, "samples of a policy's training", GOLD_GAIN, lines, log_x=True, zero=True))
-    said = "Gain in gold against the responses that a policy has drawn in training; a panel a reward model and beta, a "
-    said += "line an optimizer. Closed forms, which draw none, are levels."
+    said = (
+        "Gain in gold against the responses that a policy has drawn in training; a panel a reward model and beta, a "
+        "line an optimizer. Closed forms, which draw none, are levels."
+    )
     return _figure(found, "samples", panels, said, _records(found))
 
 
@@ -76,15 +80,10 @@ def _frontiers(found: TaskPaths) -> Figure:
         panels.append(Panel(method, "KL to the reference (nat)", GOLD_GAIN, lines, zero=True, intervals="bars"))
     said = (
         "Gain in gold against KL at the end of the training; a panel a reward model, a line an optimizer, which joins "
+        "its betas and other hyperparameters in the order of KL."
     )
-    said += "its betas and other hyperparameters in the order of KL."
-    return _figure(
-        found,
-        "frontier",
-        panels,
-        said,
-        [_record(found, path, path.end) for one in found.frontiers for path in one.paths],
-    )
+    records = [_record(found, path, path.end) for one in found.frontiers for path in one.paths]
+    return _figure(found, "frontier", panels, said, records)
 
 
 def _frontier_line(one: Frontier) -> Line:
