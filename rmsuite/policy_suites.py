@@ -1,4 +1,23 @@
-"""What a suite's card says of policies: which are trained, and what claims of papers they are held against."""
+"""What a suite's card says of policies: which are trained, and what claims of papers they are held against.
+
+The card's table ``study`` has ``runs``, each with ``methods``, ``optimizers`` and ``betas``. It may have how all are
+trained (``TRAINING``), and ``claims``, as ``Claim`` has them. A term of these is ``[weight, method, curve, task]``:
+``study.curves`` has the curve by its name (``optimizers``, and ``beta`` if it is not 0), ``study.tasks`` the task by
+its name in claims::
+
+    [study]
+    runs = [{ methods = ["bt-mlp"], optimizers = ["ppo"], betas = [0.0] }]
+    tasks = { clean = "alpaca-eval-gold" }
+    curves = { ppo = { optimizers = ["ppo"] } }
+
+    [[study.claims]]
+    id = "R1"
+    source = "arXiv:2310.02743"
+    says = "gold falls before the end of PPO"
+    of = "drop"
+    terms = [[1.0, "bt-mlp", "ppo", "clean"]]
+    above = 0.0
+"""
 
 from __future__ import annotations
 
@@ -16,7 +35,7 @@ BOUNDS = ("above", "below", "within")
 
 @dataclass(frozen=True)
 class Runs:
-    """Methods, optimizers and betas that are crossed with each other, and with the suite's tasks."""
+    """Labels of methods and optimizers, and betas, that are crossed with each other and with the suite's tasks."""
 
     methods: tuple[str, ...]
     optimizers: tuple[str, ...]
@@ -70,7 +89,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class PolicySuite:
-    """What a suite says of policies; names are as cells have them."""
+    """What a suite says of policies; names are as cells have them, and ``training`` has some keys of ``TRAINING``."""
 
     runs: tuple[Runs, ...]
     training: Mapping[str, int | float]

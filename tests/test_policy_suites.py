@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import textwrap
+import tomllib
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 
+from rmsuite import policy_suites
 from rmsuite.book import Suite, read_book
 from rmsuite.errors import RmsuiteError
 from rmsuite.policy_suites import Claim, Curve, Term, policy_suite
@@ -212,6 +215,12 @@ def test_a_card_is_read_with_names_as_cells_have_them(toy_root):
     assert (run.methods, run.optimizers, run.betas) == (("MINE",), ("best[n=2]",), (0.0,))
     assert one.terms == (Term(1.0, "MINE", Curve(("best[n=2]", "best[n=4]"), 0.0), "toy-gold@1"),)
     assert (one.bound, one.limit) == ("above", 0.0)
+
+
+def test_the_card_in_the_documentation_is_one(toy_root):
+    card = tomllib.loads(textwrap.dedent(policy_suites.__doc__.split("::\n")[1]))
+    found = read(toy_root, **{**card["study"], "tasks": {"clean": "toy-gold"}})
+    assert found.claims[0].terms == (Term(1.0, "BT-MLP", Curve(("ppo",), 0.0), "toy-gold@1"),)
 
 
 CLAIM = STUDY["claims"][0]
