@@ -7,6 +7,11 @@ from pathlib import Path
 
 from rmsuite.option_values import failures, finite, positive, price, quantity, whole
 
+# What policies are trained with where neither options nor a suite say it.
+TRAINING = {"policies": 5, "steps": 500, "prompts": 32, "hidden": 0, "learning_rate": 0.01}
+BETA = 0.05  # what the authors of ReMax trained with
+REPETITIONS = 3
+
 
 def add_policies(command: argparse.ArgumentParser) -> None:
     """Add what policies are trained with and against."""
@@ -18,33 +23,30 @@ def add_policies(command: argparse.ArgumentParser) -> None:
         command.add_argument(*names, action="append", metavar="NAME", help=help)
     suite = "a suite whose card says what is left open here, and has claims to hold results against"
     command.add_argument("--suite", metavar="NAME", help=suite)
-    command.add_argument(
-        "--beta",
-        type=price,
-        action="append",
-        metavar="X",
-        help="what a nat of KL to the reference costs, in sd of reward (repeatable; or the suite's, or 0.05)",
-    )
-    for option, kind, help in (
-        ("--policies", positive, "policies a cell, by seed (or the suite's, or 5)"),
-        ("--steps", whole, "steps of training (or the suite's, or 500)"),
-        ("--prompts", whole, "prompts a step, 0 for all (or the suite's, or 32)"),
-        ("--hidden", whole, "units of the policy's hidden layer, 0 for a linear one (or the suite's, or 0)"),
-    ):
-        command.add_argument(option, type=kind, metavar="N", help=help)
-    shift = "added to the rewards that optimizers get, in standard deviations, for no pair teaches a zero (default: 0)"
-    command.add_argument("--shift", type=finite, default=0, metavar="X", help=shift)
-    command.add_argument(
-        "--target", type=quantity, default=1.0, metavar="X", help="gold gain that samples are counted to (default: 1.0)"
-    )
+    beta = f"what a nat of KL to the reference costs, in sd of reward (repeatable; or the suite's, or {BETA})"
+    command.add_argument("--beta", type=price, action="append", metavar="X", help=beta)
+    _add_training(command)
+    target = "gold gain that samples are counted to (default: 1.0)"
+    command.add_argument("--target", type=quantity, default=1.0, metavar="X", help=target)
     against = "an optimizer of this command, whose number of samples to the target others are compared with"
     command.add_argument("--against", metavar="NAME", help=against)
-    rate = "of the policies (or the suite's, or 0.01)"
-    command.add_argument("--learning-rate", type=quantity, metavar="X", help=rate)
-    command.add_argument(
-        "-r", "--repetitions", type=positive, metavar="N", help="repetitions of each cell (or the suite's, or 3)"
-    )
+    repetitions = f"repetitions of each cell (or the suite's, or {REPETITIONS})"
+    command.add_argument("-r", "--repetitions", type=positive, metavar="N", help=repetitions)
     add_seed(command)
+
+
+def _add_training(command: argparse.ArgumentParser) -> None:
+    for name, kind, metavar, help in (
+        ("policies", positive, "N", "policies a cell, by seed"),
+        ("steps", whole, "N", "steps of training"),
+        ("prompts", whole, "N", "prompts a step, 0 for all"),
+        ("hidden", whole, "N", "units of the policy's hidden layer, 0 for a linear one"),
+        ("learning_rate", quantity, "X", "of the policies"),
+    ):
+        option, help = f"--{name.replace('_', '-')}", f"{help} (or the suite's, or {TRAINING[name]})"
+        command.add_argument(option, type=kind, metavar=metavar, help=help)
+    shift = "added to the rewards that optimizers get, in standard deviations, for no pair teaches a zero (default: 0)"
+    command.add_argument("--shift", type=finite, default=0, metavar="X", help=shift)
 
 
 def add_seed(command: argparse.ArgumentParser) -> None:

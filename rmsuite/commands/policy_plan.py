@@ -15,16 +15,13 @@ from rmsuite.errors import RmsuiteError, unknown_name
 from rmsuite.harness import Entrant
 from rmsuite.method import Configured
 from rmsuite.optimizers import ConfiguredOptimizer
+from rmsuite.option_groups import BETA, REPETITIONS, TRAINING
 from rmsuite.plugins import Catalogue, Plugin
 from rmsuite.policies import Training
 from rmsuite.policy_cells import Crossed
 from rmsuite.policy_study import FOLDER, Improver, Study, improver, milestones
 from rmsuite.policy_suites import Claim, PolicySuite, Runs, policy_suite
 from rmsuite.tasks import Task
-
-BETA = 0.05  # what the authors of ReMax trained with
-REPETITIONS = 3
-DEFAULTS = {"policies": 5, "steps": 500, "prompts": 32, "hidden": 0, "learning_rate": 0.01}
 
 
 @dataclass(frozen=True)
@@ -88,8 +85,8 @@ def asked(options: Namespace) -> Asked:
     catalogue = shared.catalogue(options)
     book = shared.book(catalogue)
     card = _card(options, catalogue, book)
-    given = {**DEFAULTS, **card.training}
-    given |= {name: value for name in DEFAULTS if (value := getattr(options, name)) is not None}
+    given = {**TRAINING, **card.training}
+    given |= {name: value for name in TRAINING if (value := getattr(options, name)) is not None}
     repetitions = options.repetitions or (book.suite(options.suite).repetitions if options.suite else REPETITIONS)
     groups = [
         Crossed(
