@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from rmsuite import signature
 from rmsuite.metrics import Metric
-from rmsuite.reports.policies import PolicyTable
+from rmsuite.reports.policies import PolicyTable, said_of_reference
 from rmsuite.reports.records import Report, Table
 from rmsuite.version import __version__
 
@@ -270,7 +270,7 @@ def _of_policies(table: PolicyTable) -> str:
         f"reward models {_listed(models)} (fitted on pairs of the annotator {parts['annotator']}) with the optimizers "
         f"{_listed(optimizers)}{priced}, {table.n_policies} policies each "
         f"({parts['training'].replace(',', ', ')}), and judged on {over} by gold reward over the reference, which "
-        "gives all responses of a prompt with equal chance."
+        f"{said_of_reference(table.signature)}."
     )
 
 

@@ -26,6 +26,8 @@ def add_policies(command: argparse.ArgumentParser) -> None:
     beta = f"what a nat of KL to the reference costs, in sd of reward (repeatable; or the suite's, or {BETA})"
     command.add_argument("--beta", type=price, action="append", metavar="X", help=beta)
     _add_training(command)
+    reference = "the policy that is improved: uniform, generators (each alike), or names of some, with commas"
+    command.add_argument("--reference", default="uniform", metavar="NAME", help=f"{reference} (default: uniform)")
     target = "gold gain that samples are counted to (default: 1.0)"
     command.add_argument("--target", type=quantity, default=1.0, metavar="X", help=target)
     against = "an optimizer of this command, whose number of samples to the target others are compared with"

@@ -201,7 +201,7 @@ def _needed(tasks: Sequence[LoadedTask], crossed: Crossed, done: Done) -> Needed
     """Return the fits that open cells need, in the order of the study; their data are drawn."""
     needed = dict[RewardJob, Sequence[Point]]()
     for task, repetition in product(tasks, range(crossed.repetitions)):
-        setting = PolicySetting(Setting(task, crossed.root_seed, repetition))
+        setting = PolicySetting(Setting(task, crossed.root_seed, repetition), crossed.study.reference)
         for entrant in crossed.entrants:
             rows = crossed.rows(entrant)
             if some := [point for name, point in rows if not done(task.card.label, name, repetition)]:
@@ -232,7 +232,7 @@ def _jobs(cells: Sequence[_Cell], begun: dict[PolicyJob, _Cell]) -> Iterator[Pol
     setting: PolicySetting | None = None
     for cell in cells:
         if setting is None or setting.setting is not cell.setting.setting:
-            setting = PolicySetting(cell.setting.setting)
+            setting = PolicySetting(cell.setting.setting, cell.setting.reference_name)
             _ = setting.embeddings  # here, where nothing else asks for them at the same time
         own = replace(cell, setting=setting)
         job = own.job()

@@ -16,8 +16,9 @@ from rmsuite import handover, seeds
 from rmsuite.arrays import Gathered, gathered
 from rmsuite.errors import TaskError
 from rmsuite.metrics import metric
-from rmsuite.policies import Choices, Unit, Values, evaluate, largest_kl, uniform
+from rmsuite.policies import Choices, Unit, Values, evaluate, largest_kl
 from rmsuite.policies.evaluation import probabilities
+from rmsuite.policy_reference import UNIFORM, log_reference
 from rmsuite.policy_worker import Prompts
 from rmsuite.setting import Setting
 from rmsuite.sources import Source
@@ -67,10 +68,12 @@ class PolicySetting:
     Raises
     ------
     TaskError
-        From its properties, if a part has no gold rewards, or no prompt with several responses.
+        From its properties, if a part has no gold rewards, no prompt with several responses, or a prompt that the
+        reference does not answer.
     """
 
     setting: Setting
+    reference_name: str = UNIFORM
 
     def seed(self, **axes: str | int) -> int:
         """Return the seed of a stream for policies; neither method nor optimizer nor beta is an axis of it."""
@@ -167,10 +170,17 @@ class PolicySetting:
         return Unit.of(self.trained.part.offsets, self.trained.gold)
 
     @cached_property
+    def log_references(self) -> tuple[np.ndarray, np.ndarray]:
+        """The reference policy of training and of test responses, in the order of the parts (``policy_reference``)."""
+        parts, task = zip((self.trained.part, self.tested.part), self._sources, strict=True), self.setting.task
+        train, test = (log_reference(self.reference_name, *part, task.card.label) for part in parts)
+        return train, test
+
+    @cached_property
     def reference(self) -> Choices:
         """The test prompts with the reference policy, without embeddings: what gold values are computed with."""
         part = self.tested.part
-        return Choices(part.offsets, np.zeros((len(part.rows), 0), np.float32), uniform(part.offsets))
+        return Choices(part.offsets, np.zeros((len(part.rows), 0), np.float32), self.log_references[1])
 
     def kept(self, log_probabilities: np.ndarray) -> np.ndarray:
         """Return policies as a cell keeps them, float32: all their values follow from this, to the bit.
@@ -204,14 +214,15 @@ class Proxy:
 
     def trained(self) -> Prompts:
         """Return what an optimizer trains on."""
-        return self._shown(self.setting.trained, self.setting.embeddings[0], self.train)
+        return self._shown(self.setting.trained, 0, self.train)
 
     def tested(self) -> Prompts:
         """Return what policies are asked about."""
-        return self._shown(self.setting.tested, self.setting.embeddings[1], self.test)
+        return self._shown(self.setting.tested, 1, self.test)
 
-    def _shown(self, shown: Shown, embeddings: np.ndarray, rewards: np.ndarray) -> Prompts:
-        return Prompts(shown.offsets, embeddings, uniform(shown.offsets), rewards[shown.order])
+    def _shown(self, shown: Shown, part: int, rewards: np.ndarray) -> Prompts:
+        embeddings, log_reference_ = self.setting.embeddings[part], self.setting.log_references[part]
+        return Prompts(shown.offsets, embeddings, log_reference_[shown.order], rewards[shown.order])
 
     def surroundings(self) -> dict[str, np.ndarray]:
         """Return what policies are seen beside, by the names of a cell's arrays: see ``CellRecord.arrays``."""

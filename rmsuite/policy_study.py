@@ -10,6 +10,7 @@ from rmsuite import reuse, signature
 from rmsuite.errors import PluginError, ResultsError, RmsuiteError, describe
 from rmsuite.optimizers import ConfiguredOptimizer
 from rmsuite.policies import ClosedForm, Optimizer, Training
+from rmsuite.policy_reference import UNIFORM
 
 FOLDER = "policies"  # within a results folder, where policy cells are kept apart from others
 COLUMNS = ("gold", "proxy", "win_rate", "kl", "entropy", "length")
@@ -82,6 +83,8 @@ class Study:
     shift : float
         Added to the rewards that optimizers get, in their unit. Pairs do not teach a reward model where its zero lies;
         an optimizer with a good baseline does not mind.
+    reference : str
+        The policy that is to be improved (``policy_reference.log_reference``).
 
     Raises
     ------
@@ -94,6 +97,7 @@ class Study:
     training: Training = field(default_factory=Training)
     n_policies: int = 5
     shift: float = 0.0
+    reference: str = UNIFORM
 
     def __post_init__(self) -> None:
         for beta in self.betas:
@@ -112,7 +116,8 @@ class Study:
         """Return the parts that the signature of policy cells has beside those of the task."""
         given = {name: value for name, value in asdict(self.training).items() if name not in ("beta", "watch")}
         given |= {"shift": self.shift}
-        return {"policies": str(self.n_policies), "training": ",".join(f"{k}={v}" for k, v in given.items())}
+        rarer = {} if self.reference == UNIFORM else {"reference": self.reference}
+        return {**rarer, "policies": str(self.n_policies), "training": ",".join(f"{k}={v}" for k, v in given.items())}
 
     def made_of(self) -> dict[str, str]:
         """Return what all its cells are made of beside task, method, optimizer and beta."""
@@ -144,7 +149,7 @@ def of_signature(line: str, watch: tuple[int, ...] = ()) -> Study:
         said = dict(one.split("=", 1) for one in parts["training"].split(","))
         shift = float(said.pop("shift"))
         training = Training(**{name: _number(value) for name, value in said.items()}, watch=watch)
-        study = Study((), (), training, int(parts["policies"]), shift)
+        study = Study((), (), training, int(parts["policies"]), shift, parts.get("reference", UNIFORM))
     except (KeyError, ValueError, TypeError, RmsuiteError) as error:
         expected, do = "how policies were trained, and how many", "run the cell again"
         raise ResultsError(who=f"signature {line}", expected=expected, got=repr(error), do=do) from None

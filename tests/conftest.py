@@ -30,7 +30,9 @@ repetitions = 2
 """
 
 
-def write_pool(root: Path, name: str, human: bool, n_prompts: int = N_PROMPTS) -> Path:
+def write_pool(
+    root: Path, name: str, human: bool, n_prompts: int = N_PROMPTS, generators: tuple[str, ...] = ("toy",)
+) -> Path:
     """Write a pool whose gold is linear in the embedding, with noise; with human pairs instead of gold if asked."""
     rng = np.random.default_rng(7)
     n = n_prompts * N_RESPONSES
@@ -42,7 +44,7 @@ def write_pool(root: Path, name: str, human: bool, n_prompts: int = N_PROMPTS) -
         "category": (np.arange(n_prompts) % 3).astype(np.uint8),
         "offsets": np.arange(0, n + 1, N_RESPONSES),
         "response_id": np.array([hashlib.sha256(b"toy response %d" % i).hexdigest()[:14] for i in range(n)], "S14"),
-        "generator": np.zeros(n, np.uint8),
+        "generator": (np.arange(n) % N_RESPONSES % len(generators)).astype(np.uint8),
         "length": rng.integers(10, 500, n).astype(np.int32),
     }
     pairs = np.arange(n).reshape(-1, 2)
@@ -53,7 +55,7 @@ def write_pool(root: Path, name: str, human: bool, n_prompts: int = N_PROMPTS) -
         "format": 1,
         "licence": "CC0",
         "categories": ["a", "b", "c"],
-        "generators": ["toy"],
+        "generators": [*generators],
         "n_prompts": n_prompts,
         "n_responses": n,
         "known_flaws": [],

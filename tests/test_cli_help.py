@@ -70,7 +70,7 @@ WORKING = {
         "-m good --optimizer climb -t toy-gold -r 1 -o it --steps 0 --prompts 5 --learning-rate 1 --exitfirst",
         "-m good --optimizer climb -t toy-gold -r 1 -o it --steps 0 --prompts 5 --learning-rate 1 --fail-on-error 3",
         "-m good --optimizer climb -t toy-gold -o on --steps 2 -r 1 --shift -1 --target 2 --against climb",
-        "-m good --optimizer climb -t toy-gold -o on --steps 2 -r 1 --shift -1 --suite default",
+        "-m good --optimizer climb -t toy-gold -o of --steps 2 -r 1 --shift -1 --suite default --reference toy",
     ],
     "check": ["good"],
     "list": KINDS,

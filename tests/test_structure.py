@@ -57,6 +57,7 @@ LAYERS = (
         "worker",
         "policy_worker",
         "policy_setting",
+        "policy_reference",
         "policy_study",
         "policy_suites",
         "answers",

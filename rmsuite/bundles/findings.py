@@ -15,6 +15,7 @@ from rmsuite import signature
 from rmsuite.book import TaskBook
 from rmsuite.errors import ResultsError
 from rmsuite.harness import THREADS, control_cells
+from rmsuite.policy_reference import UNIFORM
 from rmsuite.policy_setting import PolicySetting
 from rmsuite.reports.records import Verification as Level
 from rmsuite.results import CellRecord
@@ -139,7 +140,7 @@ class Settings:
 
     def policies_of(self, cell: CellRecord) -> PolicySetting:
         """Return the same for policies."""
-        return self.policies(self.of(cell))
+        return self.policies(self.of(cell), signature.read(cell.signature).get("reference", UNIFORM))
 
     def _task(self, label: str) -> LoadedTask:
         return self.book.task(label).load()

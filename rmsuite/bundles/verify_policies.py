@@ -18,8 +18,9 @@ from rmsuite.bundles.findings import Folder, Settings, seed_of
 from rmsuite.errors import ContractError, RmsuiteError
 from rmsuite.harness import one_thread
 from rmsuite.optimizers import tuned
-from rmsuite.policies import Unit
+from rmsuite.policies import Unit, largest_kl
 from rmsuite.policy_cells import signature_line
+from rmsuite.policy_reference import UNIFORM
 from rmsuite.policy_setting import PolicySetting, Proxy
 from rmsuite.policy_study import COLUMNS, Study, label, of_signature
 from rmsuite.results import CellRecord
@@ -148,24 +149,26 @@ def _counts(said: np.ndarray, steps: np.ndarray) -> bool:
 
 def _impossible_between(columns: Mapping[str, np.ndarray], proxy: Proxy) -> Iterator[str]:
     """Yield what no policy can have between beginning and end of the path."""
-    both = np.log(proxy.setting.reference.prompts.sizes)  # KL and entropy of a policy, for the reference is uniform
+    reference = proxy.setting.reference
+    both = np.log(reference.prompts.sizes)  # KL and entropy of a policy, where the reference is uniform
     between = {name: values[1:-1] for name, values in columns.items()}
     for name, (least, most) in _bounds(proxy, both).items():
         slack = SLACK * (1 + np.abs([least, most]).max())
         inside = (between[name] >= least[:, None] - slack) & (between[name] <= most[:, None] + slack)
         if not inside.all():
             yield name
-    if not np.allclose(between["kl"] + between["entropy"], both[:, None], rtol=0, atol=SLACK * 100):
+    even = proxy.setting.reference_name == UNIFORM
+    if even and not np.allclose(between["kl"] + between["entropy"], both[:, None], rtol=0, atol=SLACK * 100):
         yield "kl and entropy"
 
 
-def _bounds(proxy: Proxy, nats: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Return the least and the largest value on each prompt; ``nats`` is the most that KL and entropy can be."""
+def _bounds(proxy: Proxy, entropy: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Return the least and the largest value on each prompt, of any policy; ``entropy`` is the most that it can be."""
     prompts, length = proxy.setting.reference.prompts, proxy.setting.tested.part.length.astype(np.float64)
-    none, (least, most) = np.zeros_like(nats), proxy.gold_range().T
+    none, (least, most) = np.zeros_like(entropy), proxy.gold_range().T
     ranges = {
         name: (-prompts.largest(-one), prompts.largest(one))
         for name, one in (("proxy", proxy.test), ("length", length))
     }
-    of_nats = dict.fromkeys(("kl", "entropy"), (none, nats))
+    of_nats = {"kl": (none, largest_kl(proxy.setting.reference)), "entropy": (none, entropy)}
     return {"gold": (least, most), **ranges, "win_rate": (none, none + 1), **of_nats}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -91,7 +91,11 @@ def asked(options: Namespace) -> Asked:
     groups = [
         Crossed(
             planning.entrants(catalogue, options.method or runs.methods),
-            _study(catalogue, options.optimizer or runs.optimizers, options.beta or runs.betas, given, options.shift),
+            replace(
+                _study(catalogue, options.optimizer or runs.optimizers, options.beta or runs.betas, given),
+                shift=float(options.shift),
+                reference=options.reference,
+            ),
             repetitions,
             options.seed,
         )
@@ -118,13 +122,13 @@ def _label(found: Callable[[str], tuple[Plugin, Configured | ConfiguredOptimizer
 
 
 def _study(
-    catalogue: Catalogue, optimizers: Iterable[str], betas: Iterable[float], given: Mapping[str, float], shift: float
+    catalogue: Catalogue, optimizers: Iterable[str], betas: Iterable[float], given: Mapping[str, float]
 ) -> Study:
     training = {name: value for name, value in given.items() if name != "policies"}
     betas = tuple(dict.fromkeys(betas))
     improvers = _improvers(catalogue, optimizers, betas)
     watched = Training(**training, watch=milestones(int(given["steps"])))  # type: ignore[arg-type]  # options are checked
-    return Study(improvers, betas, watched, int(given["policies"]), float(shift))
+    return Study(improvers, betas, watched, int(given["policies"]))
 
 
 def _improvers(catalogue: Catalogue, texts: Iterable[str], betas: Sequence[float]) -> list[Improver]:

@@ -36,6 +36,7 @@ from rmsuite.policies.evaluation import Values, evaluate, largest_kl
 from rmsuite.policies.groups import GRPO, RLOO, BestOfKImitation
 from rmsuite.policies.policy import Policy
 from rmsuite.policies.ppo import PPO
+from rmsuite.policies.segments import Segments
 from rmsuite.policies.singles import MovingBaseline, OptimalBaseline, Reinforce, ReMax
 from rmsuite.policies.training import Snapshot, Training, train
 from rmsuite.policies.units import Unit
@@ -59,6 +60,7 @@ __all__ = [
     "ReMax",
     "Reinforce",
     "Scale",
+    "Segments",
     "SeveralPasses",
     "Situation",
     "Snapshot",

@@ -11,7 +11,7 @@ from rmsuite.render import markdown, text
 from rmsuite.render.cells import GAP, Block, Cell, Grid, finite, plain
 from rmsuite.render.comma_separated import guarded, printed
 from rmsuite.render.footer import BOLD, THESE_FITS, few_prompts, interval_line
-from rmsuite.reports.policies import PolicyRow, PolicyTable
+from rmsuite.reports.policies import PolicyRow, PolicyTable, said_of_reference
 from rmsuite.statistics import Estimate
 from rmsuite.statistics.comparisons import FAMILY_LEVEL
 
@@ -110,8 +110,8 @@ def _interval(estimate: Estimate | None, factor: float, style: str) -> str:
 def _footer(table: PolicyTable, bold: bool) -> list[str]:
     found = [row.gold for row in table.rows if row.gold and finite(row.gold)]
     lines = [
-        "Gold and proxy gain: expected reward less that of the reference, which gives all responses of a prompt with "
-        "equal chance; in standard deviations within a prompt, of the training part. Win rate: chance of more gold "
+        f"Gold and proxy gain: expected reward less that of the reference, which {said_of_reference(table.signature)}; "
+        "in standard deviations within a prompt, of the training part. Win rate: chance of more gold "
         "than a response of the reference, ties a half. KL to the reference in nats, of which the pool allows "
         f"{_number(table.budget, '.2f')} (mean over test prompts); beta is its price in units of proxy. Longer by: "
         f"expected length less the reference's {_number(table.reference_length, ',.0f')}, in the pool's unit.",

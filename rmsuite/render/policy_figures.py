@@ -8,15 +8,14 @@ from typing import Any, TypeVar
 
 from rmsuite.render.figures import Figure, Line, Panel, Record
 from rmsuite.render.footer import few_prompts, interval_line
+from rmsuite.reports.policies import said_of_reference
 from rmsuite.reports.policy_paths import Frontier, PathPoint, PolicyPath, TaskPaths
 
 T = TypeVar("T")
 GAIN, GOLD, PROXY = "gain over the reference (sd)", "gold", "proxy"
 GOLD_GAIN = "gold gain over the reference (sd)"
-UNITS = (
-    "Gain: expected reward less that of the reference, which gives all responses of a prompt with equal chance; in "
-    "standard deviations within a prompt, of the training part."
-)
+UNITS = "Gain: expected reward less that of the reference, which {}; in standard deviations within a prompt, of the "
+UNITS += "training part."
 
 
 def policy_figures(found: Iterable[TaskPaths]) -> list[Figure]:
@@ -114,7 +113,7 @@ def _figure(found: TaskPaths, name: str, panels: Sequence[Panel], said: str, rec
     gold = [point.gold for path in found.paths for point in path.points]
     caption = [
         f"{found.task}: policies. {said}",
-        UNITS,
+        UNITS.format(said_of_reference(found.signature)),
         f"Means over repetitions and {found.n_policies} policies each.",
         *([f"{interval_line(gold, 'test prompts')}.", *few_prompts(gold)] if gold else ["No row has a number."]),
         *(f"Note: {text}." for text in found.omitted),

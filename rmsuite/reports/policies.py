@@ -10,13 +10,17 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from rmsuite import seeds
+from rmsuite import seeds, signature
 from rmsuite.errors import ResultsError
 from rmsuite.reports.policy_samples import TARGET, samples_to
 from rmsuite.results import CellRecord
 from rmsuite.statistics import Estimate, Resampled, Sample, mean_sample, p_value, resample, separable_pairs, standings
 
 Group = Sequence[CellRecord]
+REFERENCES = {
+    "uniform": "gives all responses of a prompt with equal chance",
+    "generators": "draws one of the generators that answered a prompt, each alike, and then one of its responses",
+}
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,13 @@ class PolicyTable:
     target: float = TARGET
     against: str = ""
     budget: float = np.nan
+
+
+def said_of_reference(line: str) -> str:
+    """Return what the reference of a signature does, in words."""
+    name = signature.read(line).get("reference", "uniform")
+    some = f"draws one of {name.replace(',', ', ')} that answered a prompt, each alike, and then one of its responses"
+    return REFERENCES.get(name, some)
 
 
 def policy_tables(records: Sequence[CellRecord], target: float = TARGET, against: str = "") -> tuple[PolicyTable, ...]:
