@@ -153,6 +153,45 @@ def test_what_is_missing_is_inconclusive_and_says_why():
     assert judged(claim(), failed).estimate is None
 
 
+def test_terms_of_other_repetitions_are_not_paired():
+    two = claim(terms=((1.0, "mine", "clean"), (-1.0, "theirs", "clean")))
+    theirs = [replace(cell, repetition=cell.repetition + 1) for cell in cells(curve(1, 0), "theirs")]
+    assert judged(two, cells(curve(1, 0)), theirs).note == "the terms have not the same prompts and repetitions"
+
+
+def test_a_curve_of_one_point_cannot_fall():
+    one = claim("drop")
+    short = replace(one, terms=(Term(1.0, "mine", Curve(("best[n=2]",), 0.0), "clean"),))
+    assert judged(short, cells(curve(1.0, 0.5))).note == "a curve of one point has no earlier one to fall from"
+
+
+def test_a_correlation_that_so_few_repetitions_cannot_bound_says_so():
+    """Around 0 the interval of n repetitions is tanh(1.96 sqrt(1.06 / (n - 3))): 0.89 for 5, 0.41 for 25."""
+    for n, within in ((5, False), (25, True)):
+        points = curve(1.0, 0.0, n_repetitions=n)
+        found = judged(claim("correlation", "within", 0.5), cells(points, accuracy=list(range(60, 60 + n))))
+        assert ("cannot reproduce it: around 0 the interval would be" in found.note) is not within
+    assert (
+        "[-0.89, +0.89]"
+        in judged(claim("correlation", "within", 0.5), cells(curve(1.0, 0.0), accuracy=[60, 61, 62, 63, 64])).note
+    )
+
+
+def footer(n_repetitions):
+    return " ".join(
+        render_claims(verdicts(cells(curve(1.0, 0.5, n_repetitions=n_repetitions)), [claim()]), "text").split()
+    )
+
+
+def test_an_interval_of_few_repetitions_does_not_claim_to_speak_of_them():
+    one, two, three = map(footer, (1, 2, 3))
+    assert "60 prompts, 1 repetition, for prompts like these; the one repetition held fixed." in one
+    assert "Warning: an interval from 1 repetition says nothing of repetitions anew" in one
+    assert "60 prompts, 2 repetitions, for prompts like these and repetitions anew." in two
+    assert "Warning: an interval from 2 repetitions is too narrow" in two
+    assert "Warning" not in three
+
+
 def test_claims_are_printed_in_each_format():
     found = verdicts(cells(curve(1.0, 0.5)), [claim(), claim(terms=((1.0, "theirs", "clean"),))])
     for style in ("text", "markdown", "csv"):

@@ -12,6 +12,7 @@ from rmsuite.statistics import Estimate
 
 FIELDS = ("claim", "source", "says", "of", "value", "low", "high", "bound", "limit", "verdict", "note")
 HEADERS = ("claim", "source", "says", "found", "holds if", "verdict")
+FEW_REPETITIONS = 3  # below, simulated intervals hold as few as 87 % of truths in place of 95 %
 MEANT = {
     "gain": "gold gain at the end of a curve",
     "drop": "gold gain at the best earlier point of a curve less that at its end",
@@ -42,14 +43,26 @@ def _footer(verdicts: Sequence[Verdict]) -> list[str]:
         + "; ".join(f"{name}: {MEANT[name]}" for name in used)
         + "). Reproduced: the whole 95% interval lies where the claim says; not reproduced: all of it where the claim "
         "does not hold; else inconclusive. Each interval holds for its claim alone.",
-        *([f"Intervals: {'; '.join(ways)}; they speak of prompts like these and repetitions anew."] if ways else []),
+        *([f"Intervals: {'; '.join(ways)}."] if ways else []),
+        *_few_repetitions(verdicts),
         *(f"Note: {one.claim.id}: {one.note}." for one in verdicts if one.note),
     ]
 
 
 def _way(of: str, found: Estimate) -> str:
     sizes = f"{found.n_clusters:,} prompts, {found.n_repetitions}" if of != "correlation" else f"{found.n_clusters}"
-    return f"{found.method}, {sizes} repetitions"
+    counted = "repetition" if found.n_repetitions == 1 else "repetitions"
+    return f"{found.method}, {sizes} {counted}, for {found.population.replace('clusters', 'prompts')}"
+
+
+def _few_repetitions(verdicts: Sequence[Verdict]) -> list[str]:
+    """Warn of intervals that rest on one or two repetitions."""
+    few = min((one.estimate.n_repetitions for one in verdicts if one.estimate), default=FEW_REPETITIONS)
+    if few >= FEW_REPETITIONS:
+        return []
+    said = "says nothing of repetitions anew" if few == 1 else "is too narrow where these differ more than prompts do"
+    counted = "1 repetition" if few == 1 else f"{few} repetitions"
+    return [f"Warning: an interval from {counted} {said}; {FEW_REPETITIONS} or more tell."]
 
 
 def _line(one: Verdict) -> dict[str, object]:

@@ -13,6 +13,7 @@ from rmsuite.results import CellRecord
 from rmsuite.statistics import Estimate, crossed_mean
 
 POPULATION = "clusters like these and repetitions anew"
+THIS_FIT = "clusters like these; the one repetition held fixed"
 REPRODUCED, NOT_REPRODUCED, INCONCLUSIVE = "reproduced", "not reproduced", "inconclusive"
 FEWEST = 4  # repetitions that a rank correlation needs
 
@@ -49,10 +50,20 @@ def _verdict(claim: Claim, cells: Cells) -> Verdict:
         found = [_points(term, cells) for term in claim.terms]
         if claim.of != "gain" and min(map(len, found)) < 2:
             raise _Gap("a curve of one point has no earlier one to fall from")
-        estimate = _correlation(claim, found, cells) if claim.of == "correlation" else _sum(claim, found)
+        estimate = _correlation(claim, found, cells) if claim.of == "correlation" else _sum(claim, found, cells)
     except _Gap as gap:
         return Verdict(claim, INCONCLUSIVE, note=str(gap))
-    return Verdict(claim, word(claim, estimate), estimate)
+    return Verdict(claim, word(claim, estimate), estimate, _beyond(claim, estimate))
+
+
+def _beyond(claim: Claim, estimate: Estimate) -> str:
+    """Say so where even a correlation of 0 would have an interval that reaches beyond the claim's limit."""
+    if claim.of != "correlation" or claim.bound != "within":
+        return ""
+    half = float(np.tanh((np.arctanh(estimate.high) - np.arctanh(estimate.low)) / 2))
+    if half < claim.limit:
+        return ""
+    return f"so few repetitions cannot reproduce it: around 0 the interval would be [{-half:+.2f}, {half:+.2f}]"
 
 
 def word(claim: Claim, estimate: Estimate) -> str:
@@ -86,12 +97,15 @@ def _gains(cell: CellRecord) -> np.ndarray:
     return gold - cell.arrays["reference_gold"]
 
 
-def _sum(claim: Claim, found: Sequence[np.ndarray]) -> Estimate:
+def _sum(claim: Claim, found: Sequence[np.ndarray], cells: Cells) -> Estimate:
     of = ends if claim.of == "gain" else drops
     each = [term.weight * of(points) for term, points in zip(claim.terms, found, strict=True)]
-    if len({one.shape for one in each}) > 1:
+    groups = [_group(term, term.curve.optimizers[0], cells) for term in claim.terms]
+    alike = {tuple(cell.repetition for cell in group) for group in groups}
+    if len({one.shape for one in each}) > 1 or len(alike) > 1:
         raise _Gap("the terms have not the same prompts and repetitions")
-    return crossed_mean(np.sum(each, axis=0), POPULATION)
+    values = np.sum(each, axis=0)
+    return crossed_mean(values, POPULATION if len(values) > 1 else THIS_FIT)
 
 
 def ends(points: np.ndarray) -> np.ndarray:
@@ -104,7 +118,8 @@ def drops(points: np.ndarray) -> np.ndarray:
     """Return by how much the best earlier point of a curve is above its end, ``(n_repetitions, n_prompts)``.
 
     Negative for a curve that rises to its end. The best point of each half of the prompts is chosen on the other half:
-    on the same prompts even a flat curve would seem to fall.
+    on the same prompts even a flat curve would seem to fall. The same repetitions serve both halves, so that what chance
+    does to a fit can still make a flat curve seem to fall, but by much less.
     """
     out = np.empty(points.shape[1:])
     second = np.arange(points.shape[2]) % 2 == 1
