@@ -43,6 +43,20 @@ def test_the_ratio_is_against_the_named_optimizer(toys):  # noqa: F811
     assert "times rloo[k=2]'s: with the same reward model and beta" in said
 
 
+def test_an_interval_says_how_much_of_training_it_knows(toys):  # noqa: F811
+    def said(policies):
+        answer = toys("policy", *USUAL, *TWO, "--against", "rloo", "--policies", policies, "-o", policies)
+        return " ".join(answer.out.split())
+
+    several, alone = said("2"), said("1")
+    assert "the 2 training(s) of each repetition" in several
+    assert "they speak of prompts like these and trainings anew of policies" in several
+    assert "They are too narrow: 2 trainings tell little of how trainings differ." in several
+    assert "without the draws in which neither gets there" in several
+    assert "they speak of prompts like these; the one training of each repetition held fixed." in alone
+    assert "too narrow" not in alone
+
+
 def test_what_never_gets_there_says_so(toys):  # noqa: F811
     answer = toys("policy", *USUAL, *TWO, "--target", "50")
     assert "never [never, never]" in answer.out

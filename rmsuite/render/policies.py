@@ -26,6 +26,7 @@ HEADERS = (
     *("steps", "samples", "reward calls", "train s", "hyperparameters"),
 )
 NEVER = "never"
+ENOUGH_TRAININGS = 10  # of each repetition: drawing from n shows (n - 1) / n of their variance
 Printer = Callable[[str, Grid, list[str]], str]
 
 
@@ -116,8 +117,8 @@ def _footer(table: PolicyTable, bold: bool) -> list[str]:
         f"{_number(table.budget, '.2f')} (mean over test prompts); beta is its price in units of proxy. Longer by: "
         f"expected length less the reference's {_number(table.reference_length, ',.0f')}, in the pool's unit.",
         f"Means over repetitions and {table.n_policies} policies each; sd: of the gold gain over these. Steps, samples "
-        "and reward calls are of one policy's training, seconds of all policies of a cell side by side; closed forms "
-        "train nothing.",
+        "and reward calls are of one policy's training, seconds of all policies of a cell side by side; an optimizer "
+        "of several passes updates its policy so many times a step; closed forms train nothing.",
         *_samples(table),
         *_letters(table, bold),
         *([f"{interval_line(found, 'test prompts')}.", *few_prompts(found)] if found else ["No row has a number."]),
@@ -131,14 +132,24 @@ def _samples(table: PolicyTable) -> list[str]:
     if not found:
         return []
     one = found[0]
-    against = f"; times {table.against}'s: with the same reward model and beta" if table.against else ""
+    against = (
+        f"; times {table.against}'s: with the same reward model and beta, without the draws in which neither gets there"
+        if table.against
+        else ""
+    )
     said = (
         f"Samples to {table.target:+g}: responses that a policy wrote until the mean gold gain first reached that, by "
         f"straight lines between the steps that are stored{against}. A sample is a response, a greedy one too. "
         f"Intervals: {one.method}, {one.n_draws:,} draws of {one.n_clusters:,} test prompts and of the {one.n_items} "
-        f"trainings of each repetition; they speak of {one.population.replace('clusters', 'prompts')}."
+        f"training(s) of each repetition; they speak of {one.population.replace('clusters', 'prompts')}."
+        f"{_few_trainings(one)}"
     )
     return [said]
+
+
+def _few_trainings(one: Estimate) -> str:
+    few = 1 < one.n_items < ENOUGH_TRAININGS
+    return f" They are too narrow: {one.n_items} trainings tell little of how trainings differ." if few else ""
 
 
 def _letters(table: PolicyTable, bold: bool) -> list[str]:

@@ -118,8 +118,8 @@ def drops(points: np.ndarray) -> np.ndarray:
     """Return by how much the best earlier point of a curve is above its end, ``(n_repetitions, n_prompts)``.
 
     Negative for a curve that rises to its end. The best point of each half of the prompts is chosen on the other half:
-    on the same prompts even a flat curve would seem to fall. The same repetitions serve both halves, so that what chance
-    does to a fit can still make a flat curve seem to fall, but by much less.
+    on the same prompts even a flat curve would seem to fall. The same repetitions serve both halves, so that the chance
+    in a fit can still make a flat curve seem to fall, but by much less.
     """
     out = np.empty(points.shape[1:])
     second = np.arange(points.shape[2]) % 2 == 1

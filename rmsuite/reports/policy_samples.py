@@ -12,6 +12,7 @@ from rmsuite.statistics import Draws, Estimate, Reached, reached
 
 TARGET = 1.0  # standard deviations of gold within a prompt
 POPULATION = "clusters like these and trainings anew of policies against these reward models"
+THIS_TRAINING = "clusters like these; the one training of each repetition held fixed"
 Group = Sequence[CellRecord]
 Compared = tuple[Estimate, Estimate | None]
 
@@ -20,7 +21,7 @@ def samples_to(task: str, groups: Mapping[str, Group], target: float, against: s
     """Return the samples of each group of cells that was trained, and their ratio to those of ``against``.
 
     What is followed is the gain of all prompts, policies and repetitions together. Prompts are drawn anew, and the
-    policies of each repetition.
+    policies of each repetition; the order of batches, which these share, is not.
 
     Parameters
     ----------
@@ -37,9 +38,10 @@ def samples_to(task: str, groups: Mapping[str, Group], target: float, against: s
     if not curves:
         return {}
     _, n_repetitions, n_policies, n_prompts = next(iter(curves.values())).shape
+    population = POPULATION if n_policies > 1 else THIS_TRAINING
     draws = Draws.of(n_prompts, n_repetitions, n_policies, seeds.generator(0, "bootstrap", task=task, of="samples"))
     found = {
-        name: reached(gains, groups[name][0].arrays["samples"].astype(float), target, draws, POPULATION)
+        name: reached(gains, groups[name][0].arrays["samples"].astype(float), target, draws, population)
         for name, gains in curves.items()
     }
     return {name: (one.estimate(), _ratio(name, found, groups, against)) for name, one in found.items()}

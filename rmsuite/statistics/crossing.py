@@ -79,7 +79,7 @@ class Reached:
             return None
         with np.errstate(invalid="ignore"):
             draws = self.draws / other.draws
-        told = draws[~np.isnan(draws)]  # a draw in which neither gets there says nothing
+        told = draws[~np.isnan(draws)]  # where neither gets there, the ratio has no value
         return _estimate(self.base, self.value / other.value, told)
 
 
@@ -95,7 +95,9 @@ def reached(values: np.ndarray, at: np.ndarray, level: float, draws: Draws, popu
     level : float
         Above the curve's beginning.
     draws : Draws
-        Shared by all curves that are compared.
+        Shared by all curves that are compared. Of n runs they show (n - 1) / n of the variance, so that intervals are
+        narrow: simulated, 95 % ones hold 88 % to 92 % with three runs a stratum where clusters matter as much as runs,
+        92 % to 94 % with five, and 77 % with three runs of one stratum where runs matter most.
     population : str
         What the interval speaks of.
     """
