@@ -65,7 +65,7 @@ def test_the_wheel_holds_code_cards_and_numbers_only_and_is_small(wheel):
     with zipfile.ZipFile(wheel) as archive:
         names = [name for name in archive.namelist() if ".dist-info/" not in name]
     kinds = {Path(name).suffix for name in names}
-    assert kinds <= {".py", ".npy", ".npz", ".toml", ".json", ".txt", ".typed", ".bib"}, kinds
+    assert kinds <= {".py", ".npy", ".npz", ".toml", ".json", ".txt", ".typed", ".bib", ".csv"}, kinds
     assert {name.partition("/")[0] for name in names} == {"rmsuite", "rmsuite_baselines", "rmsuite_tasks"}
     assert wheel.stat().st_size < 90 * 2**20
 

@@ -84,6 +84,7 @@ LAYERS = (
         "texts",
         "stacked",
         "imports",
+        "choice",
     },
     {"hookspecs", "catalogue", "plugins", "checks", "harness", "policy_cells", "executors", "clusters"},
     {"reports", "render", "scaffold"},

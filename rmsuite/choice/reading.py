@@ -1,0 +1,172 @@
+"""Tables that others wrote, as CSV or JSON: lines of text by column, each fault named with file and line."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from rmsuite.errors import InputError
+
+MISSING = {"", "-", "–", "na", "n/a", "nan", "none", "null"}
+MODEL = "model"
+# Columns whose name means something, in any case; other names stay as they are.
+RESERVED = {MODEL, "benchmark", "task", "metric", "score", "method", "family", "publisher", "stage", "after"}
+RESERVED |= {"params_b", "pretrain_tokens_t"}
+
+
+class Readable(Protocol):
+    """A file: a path, or what ``importlib.resources`` gives for one that is bundled."""
+
+    @property
+    def name(self) -> str:
+        """Its last part."""
+        ...
+
+    def read_bytes(self) -> bytes:
+        """Return all of it."""
+        ...
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a table: where it stands, and its cells as text by column."""
+
+    place: str
+    cells: dict[str, str]
+
+    def __getitem__(self, column: str) -> str:
+        """Return a cell without spaces around it; empty where the table has no such column."""
+        return self.cells.get(column, "").strip()
+
+    def number(self, column: str) -> float:
+        """Return a finite number; NaN where there is none.
+
+        Raises
+        ------
+        InputError
+            If the cell holds something else.
+        """
+        text = self[column]
+        if text.lower() in MISSING:
+            return math.nan
+        if not is_number(text):
+            do = "write a plain number, or leave the cell empty"
+            raise InputError(who=f"{self.place}, {column}", expected="a finite number", got=repr(text), do=do)
+        return float(text)
+
+
+def is_number(text: str) -> bool:
+    """Return whether a text is a finite number in plain digits.
+
+    Examples
+    --------
+    >>> [is_number(text) for text in ("71.2", "-1e-3", "71.2%", "1_0", "inf", "")]
+    [True, True, False, False, False, False]
+    """
+    try:
+        return "_" not in text and math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+def read_lines(path: Readable) -> list[Line]:
+    """Return the lines of a table that has a column ``model``: a CSV file, or a JSON list of objects (or one object).
+
+    The names in ``RESERVED`` are found in any case; lines without any text are left out.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or it is no such table.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        got = error.strerror or type(error).__name__
+        raise InputError(who=_of(path), expected="a readable file", got=got, do="check the path") from None
+    except UnicodeDecodeError:
+        raise InputError(who=_of(path), expected="text in UTF-8", got="other bytes", do="save it as UTF-8") from None
+    lines = _of_json(path, text) if path.name.lower().endswith(".json") else _of_csv(path, text)
+    if not lines:
+        raise InputError(who=_of(path), expected="a line a model", got="none", do="check the file")
+    for line in lines:
+        if not line[MODEL]:
+            raise InputError(who=line.place, expected="the name of a model", got="none", do="name it")
+    return lines
+
+
+def _of(path: Readable) -> str:
+    return f"table {path if isinstance(path, Path) else path.name}"
+
+
+def _of_csv(path: Readable, text: str) -> list[Line]:
+    reader = csv.reader(text.splitlines())
+    rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
+    header = [_column(name) for name in rows[0][1]] if rows else []
+    check_columns(_of(path), header)
+    for number, row in rows[1:]:
+        if len(row) != len(header):
+            raise InputError(
+                who=f"{_of(path)}, line {number}",
+                expected=f"{len(header)} cells, as many as the first line",
+                got=f"{len(row)}",
+                do="set cells that hold a comma in quotes",
+            )
+    return [Line(f"{_of(path)}, line {number}", dict(zip(header, row, strict=True))) for number, row in rows[1:]]
+
+
+def _column(name: str) -> str:
+    name = " ".join(name.split())
+    return name.lower() if name.lower() in RESERVED else name
+
+
+def check_columns(who: str, header: Sequence[str]) -> None:
+    """Refuse a table without a column ``model``, or with two of one name.
+
+    Raises
+    ------
+    InputError
+        If it is such a table.
+    """
+    twice = sorted({name for name in header if header.count(name) > 1})
+    if MODEL not in header:
+        got, do = ", ".join(header) or "no columns", "name the column of the models so"
+        raise InputError(who=who, expected=f"a column {MODEL}", got=got, do=do)
+    if twice:
+        raise InputError(who=who, expected="columns of different names", got=f"{twice[0]!r} twice", do="rename one")
+
+
+def _of_json(path: Readable, text: str) -> list[Line]:
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise InputError(who=_of(path), expected="JSON", got=str(error), do="check the file") from None
+    rows = found if isinstance(found, list) else [found]
+    return [_of_object(f"{_of(path)}, object {number}", row) for number, row in enumerate(rows, 1)]
+
+
+def _of_object(place: str, row: Any) -> Line:
+    if not isinstance(row, dict):
+        got, do = type(row).__name__, "write a list of objects, one a model"
+        raise InputError(who=place, expected="an object", got=got, do=do)
+    names = [_column(name) for name in row]
+    check_columns(place, names)
+    plain = {n: v for n, v in zip(names, row.values(), strict=True) if not isinstance(v, dict | list | bool)}
+    return Line(place, {name: "" if value is None else str(value) for name, value in plain.items()})
+
+
+def numeric(lines: Sequence[Line], apart: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Return the columns that hold numbers and those that hold none, in the table's order, without those ``apart``.
+
+    A column that holds a number anywhere holds numbers everywhere: what else stands in it is a fault, found when it is
+    read. A column without any cell that is filled holds none.
+    """
+    names = dict.fromkeys(name for line in lines for name in line.cells)
+    open_ = [name for name in names if name not in set(apart)]
+    held = [name for name in open_ if any(is_number(line[name]) for line in lines)]
+    return held, [name for name in open_ if name not in held]
