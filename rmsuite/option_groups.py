@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from rmsuite.option_values import failures, finite, positive, price, quantity, whole
+from rmsuite.option_values import bounds, failures, finite, positive, price, quantity, whole
 
 # What policies are trained with where neither options nor a suite say it.
 TRAINING = {"policies": 5, "steps": 500, "prompts": 32, "hidden": 0, "learning_rate": 0.01}
@@ -96,6 +96,34 @@ def add_workers(command: argparse.ArgumentParser) -> None:
 def add_jobs(command: argparse.ArgumentParser) -> None:
     """Add how many cells run at a time."""
     command.add_argument("-j", "--jobs", type=positive, metavar="N", help="cells at a time (default: one a core)")
+
+
+def add_base_models(command: argparse.ArgumentParser) -> None:
+    """Add where results and scores of base models come from, and how they are analysed."""
+    for option, metavar, help in (
+        (
+            "--scores",
+            "FILE",
+            "CSV or JSON of scores on benchmarks elsewhere, or 'bundled' (repeatable; default: bundled)",
+        ),
+        ("--default", "MODEL", "a base model that one would take without a study (repeatable)"),
+    ):
+        command.add_argument(option, action="append", metavar=metavar, help=help)
+    command.add_argument(
+        "--results",
+        default="ahrabian2025",
+        metavar="NAME",
+        help="a bundled table, or a CSV or JSON file of results by base model (default: ahrabian2025)",
+    )
+    sizes = "where classes of size end, in billions of parameters (default: 3,6)"
+    command.add_argument("--sizes", type=bounds, default=(3.0, 6.0), metavar="A,B,...", help=sizes)
+    ties = ("expected", "table-order")
+    command.add_argument("--ties", choices=ties, default="expected", help="rule of coverage (default: expected)")
+    command.add_argument(
+        "--draws", type=positive, default=2000, metavar="N", help="resamples of models (default: 2000)"
+    )
+    command.add_argument("--seed", type=int, default=0, help="root of all random streams (default: 0)")
+    add_formats(command)
 
 
 def add_limits(command: argparse.ArgumentParser) -> None:

@@ -40,6 +40,11 @@ def finite(text: str) -> float:
     return number
 
 
+def bounds(text: str) -> tuple[float, ...]:
+    """Return distinct positive numbers that commas separate, in rising order."""
+    return tuple(sorted({quantity(part) for part in text.split(",")}))
+
+
 def words(text: str) -> str:
     """Return text that a card can hold."""
     try:

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from rmsuite.option_groups import (
+    add_base_models,
     add_dry_run,
     add_figures,
     add_formats,
@@ -29,6 +30,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     _add_curve(commands)
     _add_transfer(commands)
     _add_policy(commands)
+    add_base_models(_add_bare(commands, "base-models", "study which base model to choose, and what tells before"))
     _add_check(commands)
     _add_info(commands)
     command = _add(commands, "plugins", "show the plugins that are found, and why one is unusable")

@@ -72,6 +72,10 @@ WORKING = {
         "-m good --optimizer climb -t toy-gold -o on --steps 2 -r 1 --shift -1 --target 2 --against climb",
         "-m good --optimizer climb -t toy-gold -o of --steps 2 -r 1 --shift -1 --suite default --reference toy",
     ],
+    "base-models": [
+        "--results ahrabian2025 --scores bundled --draws 20 --ties expected --seed 1 --format csv",
+        "--default gemma-2b-it --sizes 3,6 --draws 20",
+    ],
     "check": ["good"],
     "list": KINDS,
     "info": ["good", "toy-gold"],
@@ -119,7 +123,7 @@ from rmsuite.policies import Reinforce
 def rmsuite_optimizers():
     return [rmsuite.PolicyOptimizer(name="climb", make=Reinforce)]
 """
-BARE = {"clean", "new", "import", "merge", "diff-protocol", "coverage"}  # they need no plugin
+BARE = {"base-models", "clean", "new", "import", "merge", "diff-protocol", "coverage"}  # they need no plugin
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ COMMANDS: Mapping[str, str] = {
     "curve": "curve:show_curves",
     "transfer": "transfer:show_transfer",
     "policy": "policy:show_policies",
+    "base-models": "base_models:show_choice",
     "check": "check:check",
     "list": "show:show_list",
     "info": "show:info",

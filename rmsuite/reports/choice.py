@@ -1,0 +1,259 @@
+"""From base models and scores to what is shown: which benchmarks and selectors would have found the best ones."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from rmsuite import seeds
+from rmsuite.choice import correlations, coverage
+from rmsuite.choice.bases import BaseModels
+from rmsuite.choice.columns import Used
+from rmsuite.choice.components import Components, components
+from rmsuite.choice.correlations import Correlation, Draws
+from rmsuite.choice.gains import SIZES, Gain, gains
+from rmsuite.choice.matching import Matched, match
+from rmsuite.choice.merging import merged
+from rmsuite.choice.scores import Scores
+from rmsuite.choice.selector import Selected, select
+from rmsuite.choice.spread import Agreement, Spread, agreements, spreads
+from rmsuite.choice.stages import Stage, stages
+
+PARAMETERS, SINGLE, MERGED = "parameters", "best single benchmark", "merged benchmarks"
+IN_SAMPLE, UNSEEN = "selector, in sample", "selector, new family"
+NO_BENCHMARK = "no benchmark is known of enough of the models"
+RANKED = "spearman"  # the correlation that says which single benchmark is the best one
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How base models are analysed: rule of ties, resamples, root of random streams, sizes, default base models."""
+
+    ties: str = "expected"
+    n_draws: int = 2000
+    seed: int = 0
+    sizes: tuple[float, ...] = SIZES
+    defaults: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A column that is known before training, against quality, over the models that have both.
+
+    ``kind`` is fact, benchmark or merged. ``curve`` (n_models,) is its coverage at every k, ``kept`` whether that
+    reaches ``coverage.FLOORS``.
+    """
+
+    name: str
+    kind: str
+    correlations: Mapping[str, Correlation]
+    curve: np.ndarray
+    kept: bool
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A way to choose, over the models that all ways can be compared on.
+
+    ``top`` is its mean coverage at the k of ``coverage.TOP``, ``error`` its mean absolute error in the unit of quality
+    (NaN for what predicts an order only), ``curve`` (n_models,) its coverage at every k. ``note`` says why it has none.
+    """
+
+    name: str
+    of: str
+    correlation: float
+    top: float
+    error: float
+    curve: np.ndarray
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class ByMethod:
+    """What is known of quality under one method; ``best`` is the single benchmark of the largest correlation."""
+
+    method: str
+    n_models: int
+    predictors: tuple[Predictor, ...]
+    candidates: tuple[Candidate, ...]
+    selected: Selected
+    best: str
+    n_compared: int
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The whole study; ``merged_used`` says which benchmarks are merged, ``categories`` names what stages change."""
+
+    bases: BaseModels
+    settings: Settings
+    matched: Matched
+    methods: tuple[ByMethod, ...]
+    components: Components | None
+    merged_used: Used
+    spreads: tuple[Spread, ...]
+    agreements: tuple[Agreement, ...]
+    gains: tuple[Gain, ...]
+    stages: tuple[Stage, ...]
+    categories: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def study(
+    bases: BaseModels, scores: Scores, settings: Settings | None = None, advance: Callable[[], object] = lambda: None
+) -> Choice:
+    """Analyse base models by methods with what is known of them before training.
+
+    ``advance`` is called before each fit of a selector, of which ``n_fits`` says how many there may be.
+
+    Raises
+    ------
+    InputError
+        If a default base model is not in the table.
+    """
+    chosen = settings or Settings()
+    defaults = bases.defaults if chosen.defaults is None else chosen.defaults
+    matched = match(bases, scores)
+    bases = replace(bases, parameters=matched.parameters)
+    better = gains(bases, defaults, chosen.sizes)  # a misspelt default is refused before anything is learnt
+    with threadpool_limits(limits=1):  # the number of threads decides the last bits of sums
+        mean, used = merged(matched.benchmarks)
+        return Choice(
+            bases=bases,
+            settings=chosen,
+            matched=matched,
+            methods=tuple(
+                _by_method(bases, matched, mean, chosen, place, advance) for place in range(len(bases.methods))
+            ),
+            components=components(matched.benchmarks),
+            merged_used=used,
+            spreads=tuple(spreads(bases)),
+            agreements=tuple(agreements(bases, chosen.ties)),
+            gains=tuple(better),
+            stages=tuple(stages(bases.steps)),
+            categories=(*bases.categories, "quality"),
+            notes=(*bases.notes, *scores.notes, *matched.notes),
+        )
+
+
+def n_fits(bases: BaseModels) -> int:
+    """Return how many selectors are learnt at most: of each method one on all models, and one without each family."""
+    return len(bases.methods) * (1 + len(set(bases.families)))
+
+
+def _by_method(
+    bases: BaseModels,
+    matched: Matched,
+    mean: np.ndarray | None,
+    settings: Settings,
+    place: int,
+    advance: Callable[[], object],
+) -> ByMethod:
+    quality = bases.quality[:, place]
+    rows = bases.order[~np.isnan(quality[bases.order])]  # random draws go by name, not by the table's order
+    table = np.flatnonzero(~np.isnan(quality))
+    facts = {PARAMETERS: bases.parameters, **bases.facts}
+    columns = {**facts, **matched.benchmarks, **({} if mean is None else {MERGED: mean})}
+    draws = Draws(settings.n_draws, seeds.seed(settings.seed, "bootstrap", study="base-models"))
+    found = correlations.against(quality[rows], {name: one[rows] for name, one in columns.items()}, draws)
+    predictors = [
+        _predictor(name, _kind(name, facts), one[table], quality[table], found[name], settings)
+        for name, one in columns.items()
+    ]
+    selected = _selected(facts, matched, bases, quality, rows, settings, advance)
+    best = correlations.best(found, [n for n in selected.used.names if n in matched.benchmarks], RANKED)
+    ways = {PARAMETERS: bases.parameters, best: columns.get(best), MERGED: mean}
+    compared, candidates = _candidates(ways, best, quality, selected, settings)
+    named = bases.methods[place]
+    return ByMethod(named, len(table), tuple(predictors), tuple(candidates), selected, best, compared)
+
+
+def _kind(name: str, facts: Mapping[str, np.ndarray]) -> str:
+    return "fact" if name in facts else "merged" if name == MERGED else "benchmark"
+
+
+def _predictor(
+    name: str,
+    kind: str,
+    column: np.ndarray,
+    quality: np.ndarray,
+    found: Mapping[str, Correlation],
+    settings: Settings,
+) -> Predictor:
+    known = ~np.isnan(column)
+    curve = coverage.coverage(column[known], quality[known], settings.ties)
+    return Predictor(name, kind, found, curve, coverage.keeps(curve))
+
+
+def _selected(
+    facts: Mapping[str, np.ndarray],
+    matched: Matched,
+    bases: BaseModels,
+    quality: np.ndarray,
+    rows: np.ndarray,
+    settings: Settings,
+    advance: Callable[[], object],
+) -> Selected:
+    """Return what a selector predicts, in the table's order; it learns in the order of names."""
+
+    def rng(family: str) -> np.random.Generator:
+        advance()
+        return seeds.generator(settings.seed, "permutation", study="base-models", family=family)
+
+    mine, others = ({name: one[rows] for name, one in columns.items()} for columns in (facts, matched.benchmarks))
+    found = select(mine, others, quality[rows], [bases.families[row] for row in rows], rng)
+    whole = np.full((2, len(quality)), np.nan)
+    whole[:, rows] = found.in_sample, found.unseen
+    return replace(found, in_sample=whole[0], unseen=whole[1])
+
+
+def _candidates(
+    ways: Mapping[str, np.ndarray | None],
+    best: str,
+    quality: np.ndarray,
+    selected: Selected,
+    settings: Settings,
+) -> tuple[int, list[Candidate]]:
+    """Return the number of models that all ways know, and each way over those."""
+    offered = {PARAMETERS: (PARAMETERS, "not known"), SINGLE: (best, NO_BENCHMARK), MERGED: (MERGED, NO_BENCHMARK)}
+    columns = {name: ways.get(key) for name, (key, _) in offered.items()}
+    columns |= {IN_SAMPLE: selected.in_sample, UNSEEN: selected.unseen}
+    notes = {name: note for name, (_, note) in offered.items()}
+    notes |= {IN_SAMPLE: selected.why_not, UNSEEN: selected.why_not_unseen}
+    measured = ~np.isnan(quality)
+    held = {name: one for name, one in columns.items() if one is not None and not np.isnan(one[measured]).all()}
+    common = measured & ~np.isnan(np.column_stack(list(held.values()) or [quality])).any(axis=1)
+    found = []
+    for name in columns:
+        of, predicts = best if name == SINGLE else "", name in (IN_SAMPLE, UNSEEN)
+        if name in held:
+            found.append(_candidate(name, of, held[name][common], quality[common], predicts, settings))
+        else:
+            found.append(Candidate(name, of, math.nan, math.nan, math.nan, np.empty(0), notes[name]))
+    return int(common.sum()), found
+
+
+def _candidate(
+    name: str, of: str, column: np.ndarray, quality: np.ndarray, predicts: bool, settings: Settings
+) -> Candidate:
+    none = correlations.why_none(column, quality)
+    value = math.nan if none else correlations.correlate(column, quality)[RANKED][0]
+    curve = coverage.coverage(column, quality, settings.ties)
+    error = float(np.abs(column - quality).mean()) if predicts and len(quality) else math.nan
+    return Candidate(name, of, value, coverage.top(curve), error, curve, none)
+
+
+def sequence(names: Sequence[str], most: int = 12) -> str:
+    """Return names in a row; of many the first ones and how many more.
+
+    Examples
+    --------
+    >>> sequence(["a", "b", "c"], most=2)
+    'a, b and 1 more'
+    """
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"

@@ -1,0 +1,154 @@
+"""``rmsuite base-models``: what is printed is what the study found, for a table of one's own too. Users rely on it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command_line import Toys
+
+from rmsuite.choice.results import read_results
+from rmsuite.choice.scores import read_scores
+from rmsuite.render.choice import CHOICE_STYLES
+from rmsuite.reports.choice import Settings, sequence, study
+
+N = 14
+RNG = np.random.default_rng(5)
+QUALITY = RNG.normal(70, 8, size=N)
+GOOD, NOISE = QUALITY + RNG.normal(0, 2, size=N), RNG.normal(size=N)
+
+
+@pytest.fixture
+def there(tmp_path, capfd, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    results = [f"org{i % 4}/model-{i},{q + 5:.3f},{q - 5:.3f},{1 + i / 2}" for i, q in enumerate(QUALITY)]
+    Path("results.csv").write_text("\n".join(["model,Chat,Safety,params_b", *results]))
+    scores = [f"MODEL_{i},{GOOD[i]:.4f},{NOISE[i]:.4f},1" for i in range(N)]
+    Path("scores.csv").write_text("\n".join(["model,good,noise,same", *scores, "model-99,1,2,1"]))
+    return Toys(tmp_path, tmp_path / "none.py", capfd)
+
+
+MINE = ("base-models", "--results", "results.csv", "--scores", "scores.csv", "--draws", "50")
+
+
+def lines(answer):
+    assert (answer.code, answer.err) == (0, "")
+    return list(csv.DictReader(io.StringIO(answer.out)))
+
+
+def values(found, **wanted):
+    rows = [row for row in found if all(row[name] == value for name, value in wanted.items())]
+    return [float(row["value"]) for row in rows if row["value"]]
+
+
+def test_the_lines_hold_what_the_study_found(there):
+    printed = lines(there.bare(*MINE, "--format", "csv"))
+    found = study(read_results("results.csv"), read_scores(["scores.csv"]), Settings(n_draws=50))
+    (one,) = found.methods
+    predictors = {p.name: p for p in one.predictors}
+    for name in ("good", "noise", "parameters"):
+        mine = {"section": predictors[name].kind, "name": name}
+        for statistic, correlation in predictors[name].correlations.items():
+            assert values(printed, **mine, statistic=statistic) == [correlation.value]
+        curve = [values(printed, **mine, statistic=f"coverage at {k}") for k in range(1, N + 1)]
+        assert [at[0] for at in curve] == pytest.approx(predictors[name].curve)
+    assert values(printed, section="model", statistic="quality") == pytest.approx(QUALITY, abs=1e-3)
+    assert values(printed, section="model", statistic="new family") == pytest.approx(one.selected.unseen)
+    assert values(printed, section="component", statistic="share") == pytest.approx(found.components.shares)
+    assert values(printed, section="model", statistic="parameters") == [1 + i / 2 for i in range(N)]
+
+
+def test_a_good_benchmark_is_the_best_one_and_a_constant_one_is_named(there):
+    answer = there.bare(*MINE)
+    assert (answer.code, answer.err) == (0, "")
+    assert "best single benchmark (good)" in answer.out
+    assert "No correlation: same (constant)" in answer.out
+    assert re.search(r"^models with scores elsewhere only +1$", answer.out, re.MULTILINE)
+    assert re.search(r"^families +4$", answer.out, re.MULTILINE)
+
+
+def test_the_defaults_and_sizes_are_as_given(there):
+    printed = lines(there.bare(*MINE, "--default", "model_0", "--sizes", "2,100", "--format", "csv"))
+    gains = [row for row in printed if row["section"] == "gain" and row["statistic"] == "points"]
+    assert [row["name"] for row in gains] == ["< 2 B", "2-100 B", ">= 100 B"]
+    assert float(gains[0]["value"]) == pytest.approx(QUALITY[:2].max() - QUALITY[0], abs=1e-3)
+    assert [row["note"] for row in gains[1:]] == ["no default of this size", "no model of this size"]
+
+
+def test_the_rule_of_ties_is_printed_and_the_seed_moves_intervals_only(there):
+    assert "ties: equal ones keep the order of the table" in there.bare(*MINE, "--ties", "table-order").out
+    plain, other = (lines(there.bare(*MINE, "--seed", seed, "--format", "csv")) for seed in ("0", "1"))
+    kinds = ("fact", "benchmark", "merged")
+    for one, two in zip(plain, other, strict=True):
+        assert one["value"] == two["value"] or one["section"] not in kinds
+    assert plain != other
+    assert plain == lines(there.bare(*MINE, "--format", "csv"))
+
+
+def test_bundled_scores_may_stand_beside_ones_own(there):
+    printed = lines(there.bare(*MINE, "--scores", "bundled", "--format", "csv"))
+    assert any(row["note"] == "82 benchmarks have no score of any of these models" for row in printed)
+    assert values(printed, name="good", statistic="pearson")
+
+
+def test_sizes_that_the_results_do_not_say_may_come_with_the_scores(there):
+    text = Path("results.csv").read_text().splitlines()
+    Path("results.csv").write_text("\n".join(line.rpartition(",")[0] for line in text))
+    sizes = [f"model-{i},{1 + i / 2}" for i in range(N)]
+    Path("sizes.csv").write_text("\n".join(["model,params_b", *sizes]))
+    printed = lines(there.bare(*MINE, "--scores", "sizes.csv", "--default", "model-0", "--format", "csv"))
+    assert values(printed, section="model", statistic="parameters") == [1 + i / 2 for i in range(N)]
+    (gain,) = values(printed, section="gain", name="< 3 B", statistic="points")
+    assert gain == pytest.approx(QUALITY[:4].max() - QUALITY[0], abs=1e-3)
+
+
+@pytest.mark.parametrize("style", CHOICE_STYLES)
+def test_every_format_is_printed_for_the_bundled_table(there, style):
+    answer = there.bare("base-models", "--draws", "20", "--format", style)
+    assert (answer.code, answer.err) == (0, "")
+    for text in ("bradley-terry", "Qwen2.5-1.5B-Instruct", "pre-training tokens", "ZeroEval crux"):
+        assert text in answer.out
+    assert "nan" not in answer.out.split("note")[0].lower().split()
+
+
+def test_few_models_give_gaps_with_reasons_and_no_warning(there):
+    Path("few.csv").write_text("model,score\na,1\nb,2\nc,2\n")
+    answer = there.bare("base-models", "--results", "few.csv", "--draws", "20")
+    assert (answer.code, answer.err) == (0, "")
+    for text in (
+        "parameters (0 models)",
+        "3 models: a selector needs 5",
+        "no benchmark is known of enough",
+    ):
+        assert text in answer.out
+    assert "No principal components" in answer.out
+
+
+def test_one_model_is_no_study_and_no_crash(there):
+    Path("one.csv").write_text("model,score\na,1\n")
+    assert there.bare("base-models", "--results", "one.csv").code == 0
+
+
+WRONG = {
+    "no such table": (("--results", "ahrabian2024"), "expected one of ahrabian2025, or a CSV or JSON file"),
+    "no such scores": (("--scores", "absent.csv"), "table absent.csv: expected a readable file"),
+    "an unknown default": (("--default", "gpt-9"), "default base model 'gpt-9': expected one model of the table"),
+    "sizes in words": (("--sizes", "small"), "argument --sizes: invalid bounds value"),
+    "an unknown rule": (("--ties", "coin"), "invalid choice: 'coin'"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "expected"), WRONG.values(), ids=WRONG)
+def test_a_mistake_is_answered_with_exit_code_2(there, arguments, expected):
+    answer = there.bare("base-models", *arguments)
+    assert (answer.code, answer.out) == (2, "")
+    assert expected in answer.err
+
+
+def test_many_names_are_cut():
+    assert sequence([]) == ""
+    assert sequence(list("abc"), most=3) == "a, b, c"
