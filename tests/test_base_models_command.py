@@ -14,7 +14,7 @@ from command_line import Toys
 from rmsuite.choice.results import read_results
 from rmsuite.choice.scores import read_scores
 from rmsuite.render.choice import CHOICE_STYLES
-from rmsuite.reports.choice import Settings, sequence, study
+from rmsuite.reports.choice import Settings, n_fits, sequence, study
 
 N = 14
 RNG = np.random.default_rng(5)
@@ -147,6 +147,12 @@ def test_a_mistake_is_answered_with_exit_code_2(there, arguments, expected):
     answer = there.bare("base-models", *arguments)
     assert (answer.code, answer.out) == (2, "")
     assert expected in answer.err
+
+
+def test_each_fit_is_announced_and_no_more_than_were_said(there):
+    bases, seen = read_results("results.csv"), []
+    study(bases, read_scores(["scores.csv"]), Settings(n_draws=20), lambda: seen.append(1))
+    assert len(seen) == n_fits(bases) == 5
 
 
 def test_many_names_are_cut():

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import random
+from pathlib import Path
 
 import numpy as np
+import published_scores
 import pytest
 
 from rmsuite.choice import names, reading
@@ -241,8 +244,23 @@ def test_the_bundled_tables_name_source_and_licence_and_can_be_read():
     assert {card["licence"] for card in cards()["scores"]} == {"CC0 1.0", "Apache-2.0"}
 
 
+@pytest.mark.skipif("RMSUITE_DATA" not in os.environ, reason="the source data is not at hand: RMSUITE_DATA is not set")
+def test_the_bundled_scores_are_what_the_recipe_makes(tmp_path, monkeypatch):
+    monkeypatch.setattr(published_scores, "PUBLISHED", tmp_path)
+    published_scores.main(Path(os.environ["RMSUITE_DATA"]))
+    for card in cards()["scores"]:
+        assert (tmp_path / card["file"]).read_bytes() == published(card["file"]).read_bytes()
+
+
 def test_the_bundled_tables_are_small():
     files = [card["file"] for card in cards()["scores"]]
     files += [name for card in cards()["results"].values() for name in (*card["files"], *card["further"])]
     assert sum(len(published(name).read_bytes()) for name in files) < 50_000
     assert {line[reading.MODEL] for name in files for line in reading.read_lines(published(name))}
+
+
+def test_a_model_with_an_organisation_gets_the_scores_of_that_one(tmp_path):
+    scores = read_scores([file(tmp_path, "model,x\na/m,1\nb/m,2\nn,3\n")])
+    found = match(bases("B/M", "c/n"), scores)
+    assert found.benchmarks["x"].tolist() == [2, 3]
+    assert match(bases("c/m", "n"), scores).n_with_scores == 1  # another organisation's m is another model

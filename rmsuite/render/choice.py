@@ -11,7 +11,7 @@ from rmsuite.choice.components import Components
 from rmsuite.choice.coverage import FLOORS, RULES, TOP, chance, top
 from rmsuite.render import choice_lines, markdown, text
 from rmsuite.render.cells import GAP, Cell, Grid, plain
-from rmsuite.reports.choice import ByMethod, Candidate, Choice, Predictor, sequence
+from rmsuite.reports.choice import PARAMETERS, SINGLE, ByMethod, Candidate, Choice, Predictor, sequence
 from rmsuite.statistics.comparisons import FAMILY_LEVEL
 
 SHOWN = 10  # components
@@ -118,12 +118,13 @@ def _coverage(choice: Choice) -> str:
 
 def _candidates(choice: Choice, one: ByMethod) -> Section:
     base = {candidate.name: candidate.top for candidate in one.candidates}
-    rows = [_candidate(candidate, base["parameters"]) for candidate in one.candidates]
-    headers = ("way to choose", "spearman", *_headers(), "minus parameters", "mean error")
+    rows = [_candidate(candidate, base[PARAMETERS], base[SINGLE]) for candidate in one.candidates]
+    headers = ("way to choose", "spearman", *_headers(), "minus parameters", "minus best single", "mean error")
     return (
         f"{choice.bases.source}: {one.method}: ways to choose, over the same {one.n_compared} models",
         _grid(headers, rows),
         [
+            f"Minus: differences of cover {TOP[0]}-{TOP[-1]}. Mean error: absolute, in the unit of quality.",
             "Selector: elastic net over polynomials of standardised features, hyperparameters by 10-fold "
             "cross-validation. In sample: predicts the models that it learnt from, as arXiv:2505.10775 does, and leans "
             "upwards; new family: predicts each family with nothing of it seen. The best single benchmark is chosen on "
@@ -134,13 +135,14 @@ def _candidates(choice: Choice, one: ByMethod) -> Section:
     )
 
 
-def _candidate(one: Candidate, parameters: float) -> list[str]:
+def _candidate(one: Candidate, *others: float) -> list[str]:
     name = f"{one.name} ({one.of})" if one.of else one.name
+    ahead = [number(one.top - other, "+.2f") for other in others]
     return [
         name,
         number(one.correlation),
         *_covered(one.curve),
-        number(one.top - parameters, "+.2f"),
+        *ahead,
         number(one.error),
     ]
 
