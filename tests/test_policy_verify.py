@@ -28,9 +28,16 @@ def made(tmp_path_factory):
 
 
 @pytest.fixture
-def bundle(made):
+def whole(made):
     """The results, to be tampered with."""
     return made.restored()
+
+
+@pytest.fixture
+def bundle(whole):
+    """Their policies alone, which are sooner verified."""
+    shutil.rmtree(whole.home / "toy-gold@1")
+    return whole
 
 
 def found(bundle, home=None):
@@ -45,17 +52,17 @@ def again(bundle, sample=None):
     return rerun(bundle.home, before, bundle.book, bundle.catalogue, sample, 0, bundle.executor)
 
 
-def test_an_honest_folder_is_verified_with_its_policies_without_others_and_from_within(bundle):
-    outcome = verify(bundle.home, bundle.book)
+def test_an_honest_folder_is_verified_with_its_policies_without_others_and_from_within(whole):
+    outcome = verify(whole.home, whole.book)
     assert outcome.findings == ()
     policies = {name for name, kind in outcome.kinds.items() if kind == "policy"}
     assert len(policies) == N_CELLS
     assert {name.split("/")[0] for name in policies} == {FOLDER}
     assert {outcome.cells[name] for name in policies} == {"self-verified"}
     assert set(outcome.cells) > policies
-    shutil.rmtree(bundle.home / "toy-gold@1")
-    assert set(verify(bundle.home, bundle.book).cells) == policies
-    within = verify(bundle.home / FOLDER, bundle.book)
+    shutil.rmtree(whole.home / "toy-gold@1")
+    assert set(verify(whole.home, whole.book).cells) == policies
+    within = verify(whole.home / FOLDER, whole.book)
     assert (within.findings, len(within.cells)) == ((), N_CELLS)
 
 
@@ -238,17 +245,15 @@ def test_other_code_confirms_nothing_and_refutes_nothing(bundle):
     assert where not in outcome.rerun
 
 
-def test_missing_mixed_and_misplaced_cells_are_found(bundle):
-    gone = path(bundle, repetition=1)
+def test_missing_mixed_and_misplaced_cells_are_found(whole):
+    gone = path(whole, repetition=1)
     gone.unlink()
-    assert found(bundle) == {gone.relative_to(bundle.home).as_posix()}
-    record = cell(bundle)
-    shutil.copytree(path(bundle).parent, bundle.home / "toy-gold@1" / path(bundle).parent.name)
-    shutil.copytree(bundle.home / "toy-gold@1" / "mean", bundle.home / FOLDER / "toy-gold@1" / "mean")
-    misplaced = {f"toy-gold@1/{path(bundle).parent.name}/0.json"}
+    assert found(whole) == {gone.relative_to(whole.home).as_posix()}
+    shutil.copytree(path(whole).parent, whole.home / "toy-gold@1" / path(whole).parent.name)
+    shutil.copytree(whole.home / "toy-gold@1" / "mean", whole.home / FOLDER / "toy-gold@1" / "mean")
+    misplaced = {f"toy-gold@1/{path(whole).parent.name}/0.json"}
     misplaced |= {f"{FOLDER}/toy-gold@1/mean/{repetition}.json" for repetition in range(REPETITIONS)}
-    assert misplaced < found(bundle)
-    assert record.kind == "policy"
+    assert misplaced < found(whole)
 
 
 def test_studies_of_two_signatures_in_one_folder_are_found(bundle):
@@ -296,44 +301,44 @@ def test_policies_are_kept_as_what_their_values_are_computed_from(bundle):
 
 
 @pytest.fixture
-def toys(bundle, capfd, monkeypatch):
-    shown = Toys(bundle.folder, bundle.plugin, capfd)
+def toys(whole, capfd, monkeypatch):
+    shown = Toys(whole.folder, whole.plugin, capfd)
     shown.install(monkeypatch)
     return shown
 
 
-def test_the_command_says_how_many_of_each_and_notes_what_was_reached(toys, bundle):
-    answer = toys("verify", bundle.home, "--rerun", "3", "--seed", "1")
+def test_the_command_says_how_many_of_each_and_notes_what_was_reached(toys, whole):
+    answer = toys("verify", whole.home, "--rerun", "3", "--seed", "1")
     assert answer.code == 0
-    methods = len(results.found(bundle.home))
+    methods = len(results.found(whole.home))
     assert f"{methods} cells and {N_CELLS} cells of policies, 0 findings." in answer.out
     ran = next(line for line in answer.out.splitlines() if line.startswith("Run again"))
     counts = [int(word) for word in ran.split() if word.isdecimal()]
     assert sum(counts[:2]) == 3
     assert ran.endswith("of those of policies, chosen with seed 1.")
-    known = levels.read(bundle.home)
+    known = levels.read(whole.home)
     assert sum(name.startswith(f"{FOLDER}/") for name in known) == N_CELLS
-    record = cell(bundle)
+    record = cell(whole)
     assert levels.of([known])(record) != "unverified"
-    forge(bundle, record, facts={**record.facts, "n_policies": 7})
-    failed = toys("verify", bundle.home)
+    forge(whole, record, facts={**record.facts, "n_policies": 7})
+    failed = toys("verify", whole.home)
     assert failed.code == 1
     assert "expected fact n_policies = 2, got 7" in failed.out
-    shutil.rmtree(bundle.home / "toy-gold@1")
-    forge(bundle, record)
-    alone = toys("verify", bundle.home)
+    shutil.rmtree(whole.home / "toy-gold@1")
+    forge(whole, record)
+    alone = toys("verify", whole.home)
     assert f"\n{N_CELLS} cells of policies, 0 findings." in alone.out
 
 
-def test_a_damaged_policy_cell_is_no_crash_and_is_not_missing_too(toys, bundle):
-    path(bundle).write_text("{")
-    answer = toys("verify", bundle.home)
+def test_a_damaged_policy_cell_is_no_crash_and_is_not_missing_too(toys, whole):
+    path(whole).write_text("{")
+    answer = toys("verify", whole.home)
     assert answer.code == 1
     assert f"{N_CELLS} cells of policies, 1 findings." in answer.out
 
 
-def test_a_method_cell_of_the_same_name_is_no_policy(bundle):
-    record = cell(bundle)
-    results.write(bundle.home, replace(record, kind="method"))
-    where = results.cell_path(bundle.home, record).relative_to(bundle.home).as_posix()
-    assert where in found(bundle)
+def test_a_method_cell_of_the_same_name_is_no_policy(whole):
+    record = cell(whole)
+    results.write(whole.home, replace(record, kind="method"))
+    where = results.cell_path(whole.home, record).relative_to(whole.home).as_posix()
+    assert where in found(whole)
