@@ -100,6 +100,15 @@ def test_a_curve_that_falls_drops_and_one_that_rises_does_not():
     assert rises.estimate.value == pytest.approx(-0.2, abs=0.03)
 
 
+def test_a_difference_of_falls_says_where_nothing_falls():
+    two = claim("drop", terms=((1.0, "mine", "clean"), (-1.0, "theirs", "clean")))
+    rise, steeper, fall = (curve(1.0, slope) for slope in (0.2, 0.4, -0.2))
+    none = judged(two, cells(rise), cells(steeper, "theirs"))
+    assert (none.word, none.note) == ("reproduced", "none of its curves falls: the number compares how they rise")
+    assert judged(two, cells(fall), cells(rise, "theirs")).note == ""
+    assert judged(claim("drop"), cells(rise)).note == ""
+
+
 def test_a_flat_curve_does_not_seem_to_fall():
     """The best of many noisy points is above the last one, unless it is chosen on other prompts."""
     rng = np.random.default_rng(0)

@@ -53,7 +53,7 @@ def _verdict(claim: Claim, cells: Cells) -> Verdict:
         estimate = _correlation(claim, found, cells) if claim.of == "correlation" else _sum(claim, found, cells)
     except _Gap as gap:
         return Verdict(claim, INCONCLUSIVE, note=str(gap))
-    return Verdict(claim, word(claim, estimate), estimate, _beyond(claim, estimate))
+    return Verdict(claim, word(claim, estimate), estimate, _beyond(claim, estimate) or _rising(claim, found))
 
 
 def _beyond(claim: Claim, estimate: Estimate) -> str:
@@ -64,6 +64,13 @@ def _beyond(claim: Claim, estimate: Estimate) -> str:
     if half < claim.limit:
         return ""
     return f"so few repetitions cannot reproduce it: around 0 the interval would be [{-half:+.2f}, {half:+.2f}]"
+
+
+def _rising(claim: Claim, found: Sequence[np.ndarray]) -> str:
+    """Say so where a sum of falls is one of rises: a curve that rises less than another does not fall more."""
+    if claim.of != "drop" or len(found) == 1 or max(drops(points).mean() for points in found) > 0:
+        return ""
+    return "none of its curves falls: the number compares how they rise"
 
 
 def word(claim: Claim, estimate: Estimate) -> str:
