@@ -91,7 +91,7 @@ class Conditions:
     Attributes
     ----------
     forbidden : tuple of Path
-        Folders that workers may not open files in.
+        Folders that workers may not open files in. Relative ones are meant from here: a worker has a folder of its own.
     files : mapping
         Plugin files, by the names of their modules.
     modules : tuple of str
@@ -107,6 +107,9 @@ class Conditions:
     modules: tuple[str, ...] = ()
     timeout: float | None = None
     memory: int | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "forbidden", tuple(Path(folder).absolute() for folder in self.forbidden))
 
 
 class Workers:
