@@ -17,17 +17,21 @@ def positive(text: str) -> int:
 
 def whole(text: str) -> int:
     """Return a whole number of at least 0."""
-    return 0 if text.isdecimal() and int(text) == 0 else positive(text)
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 0, got {text!r}")
+    return int(text)
 
 
 def price(text: str) -> float:
     """Return a finite number of at least 0."""
-    return abs(number) if (number := float(text)) == 0 else quantity(text)
+    if not 0 <= (number := _float(text)) < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a finite number of at least 0")
+    return abs(number)  # -0.0 is another text than 0.0
 
 
 def quantity(text: str) -> float:
     """Return a positive number."""
-    number = float(text)
+    number = _float(text)
     if not 0 < number < math.inf:
         raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
     return number
@@ -35,7 +39,7 @@ def quantity(text: str) -> float:
 
 def finite(text: str) -> float:
     """Return a finite number."""
-    if not math.isfinite(number := float(text)):
+    if not math.isfinite(number := _float(text)):
         raise argparse.ArgumentTypeError(f"{text!r} is not a finite number")
     return number
 
@@ -43,6 +47,14 @@ def finite(text: str) -> float:
 def bounds(text: str) -> tuple[float, ...]:
     """Return distinct positive numbers that commas separate, in rising order."""
     return tuple(sorted({quantity(part) for part in text.split(",")}))
+
+
+def _float(text: str) -> float:
+    """Return a number; the parser's own words for what is none would name the function that it asks."""
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
 
 
 def words(text: str) -> str:
