@@ -89,7 +89,7 @@ class ConfiguredOptimizer:
         Raises
         ------
         ContractError
-            If what its plugin makes is neither an optimizer nor a closed form.
+            If what its plugin makes is neither an optimizer nor a closed form, or both.
         RmsuiteError
             If a hyperparameter is none that it may have; what a stranger's ``make`` raises is raised as it is.
         """
@@ -97,8 +97,8 @@ class ConfiguredOptimizer:
 
         with on_behalf_of(f"optimizer {self.label!r}"):
             made = self.optimizer.make(**self.parameters, **({BETA: beta} if self.optimizer.takes_beta else {}))
-        if not isinstance(made, Optimizer | ClosedForm) or isinstance(made, type):
-            expected = "an object with `coefficients` or `log_probabilities`"
+        if isinstance(made, type) or isinstance(made, Optimizer) == isinstance(made, ClosedForm):
+            expected = "an object with `coefficients` or `log_probabilities`, not both"
             do = "return an Optimizer or a ClosedForm of rmsuite.policies"
             raise ContractError(who=f"make of optimizer {self.label!r}", expected=expected, got=repr(made), do=do)
         return made

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rmsuite.arrays import Gathered, as_log_probabilities
+from rmsuite.arrays import Gathered, as_log_probabilities, frozen
 from rmsuite.errors import ContractError
 from rmsuite.optimizers import ConfiguredOptimizer
 from rmsuite.policies import Choices, ClosedForm, Optimizer, Scale, Snapshot, Training, train
@@ -122,7 +122,7 @@ def learn(
 
 def meet(prompts: Prompts) -> Outcome:
     """Keep the prompts that policies are asked about."""
-    _met.append((_learned[0].scale(prompts.choices()), prompts.rewards))
+    _met.append((_learned[0].scale(prompts.choices()), frozen(prompts.rewards)))
     return Outcome()
 
 

@@ -147,7 +147,17 @@ def test_what_is_required_has_to_be_given():
         catalogue.optimizer("one")
 
 
-@pytest.mark.parametrize("make", [dict, lambda: ReMax, lambda: None])
+class Both:
+    """What is trained, at a price of KL, and is a closed form, without."""
+
+    def coefficients(self, step):
+        return step.probabilities
+
+    def log_probabilities(self, choices, rewards):
+        return choices.log_reference[:, None]
+
+
+@pytest.mark.parametrize("make", [dict, lambda: ReMax, lambda: None, Both])
 def test_what_is_no_optimizer_is_refused_by_name(make):
     with pytest.raises(ContractError, match=r"make of optimizer 'one': expected an object with `coefficients` or"):
         of(offering(make), "one").make(0.0)

@@ -12,6 +12,7 @@ from rmsuite.policies import (
     Choices,
     Policy,
     Scale,
+    Step,
     of_generators,
 )
 from rmsuite.policies.adam import Adam
@@ -21,6 +22,16 @@ from rmsuite.policies.segments import Segments
 
 def streams(n: int, seed: int = 0) -> list[np.random.Generator]:
     return np.random.default_rng(seed).spawn(n)
+
+
+def test_what_an_optimizer_is_shown_is_read_only():
+    """Otherwise what a line of its own overwrites would go into the next step without a word."""
+    given = examples.make_situation()
+    step = Step(given, ())
+    shown = (step.log_ratio, step.probabilities, given.rewards, step.every(), step.choices.embeddings)
+    for array in (*shown, step.choices.log_reference, step.choices.offsets, step.choices.prompt_embeddings):
+        with pytest.raises(ValueError, match="read-only"):
+            array[:] = 0
 
 
 @pytest.mark.parametrize("shape", [(), (3,)])

@@ -50,6 +50,7 @@ class Choices:
             embeddings = embeddings.astype(np.float32)
         _check_embeddings(embeddings, self.prompts.n_rows)
         given = np.asarray(self.log_reference, np.float64)
+        object.__setattr__(self, "offsets", self.prompts.offsets)
         object.__setattr__(self, "embeddings", frozen(embeddings))
         object.__setattr__(self, "log_reference", frozen(_normalised(self.prompts, given)))
 

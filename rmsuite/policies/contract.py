@@ -26,9 +26,9 @@ class Situation:
     choices : Choices
         The prompts.
     log_ratio : (n_responses, n_seeds) float64
-        Log pi - log reference, finite.
+        Log pi - log reference, finite; read-only.
     rewards : (n_responses, n_seeds) float64
-        What a reward model gives, never gold; a column a seed.
+        What a reward model gives, never gold; a column a seed; read-only.
     beta : float
         What a nat of KL costs.
     """
@@ -37,6 +37,10 @@ class Situation:
     log_ratio: np.ndarray
     rewards: np.ndarray
     beta: float = 0.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "log_ratio", frozen(self.log_ratio))
+        object.__setattr__(self, "rewards", frozen(self.rewards))
 
     @cached_property
     def probabilities(self) -> np.ndarray:
@@ -116,8 +120,9 @@ class Step:
 
     def sample(self, k: int = 1) -> np.ndarray:
         """Let the policy write k responses to each prompt: rows, ``(k, n_prompts, n_seeds)``. Costs k samples each."""
+        rows = self.choices.prompts.sample(self.probabilities, self._streams, k)
         self._spent.samples += k * self.choices.n_prompts
-        return self.choices.prompts.sample(self.probabilities, self._streams, k)
+        return rows
 
     def greedy(self) -> np.ndarray:
         """Return the most probable response of each prompt (of equal ones the first). Costs a sample a prompt.
