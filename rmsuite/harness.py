@@ -254,7 +254,7 @@ def method_cell(job: Job, outcome: Outcome, elapsed: float = 0.0) -> CellRecord:
         return CellRecord(**identity, status=status, phase=outcome.phase, error=outcome.error, traceback=traceback)
     answers = _in_test_order(setting, outcome)
     arrays = measured(setting.task.test, answers)
-    return CellRecord(**identity, status="ok", notes=(*notes(answers), *_of_threads(outcome)), arrays=arrays)
+    return CellRecord(**identity, status="ok", notes=(*notes(answers), *of_threads(outcome)), arrays=arrays)
 
 
 def failure(outcome: Outcome, elapsed: float) -> dict[str, Any]:
@@ -268,7 +268,8 @@ def notes(answers: Answers) -> tuple[str, ...]:
     return ("all rewards are equal",) if (answers.rewards == answers.rewards[0]).all() else ()
 
 
-def _of_threads(outcome: Outcome) -> tuple[str, ...]:
+def of_threads(outcome: Outcome) -> tuple[str, ...]:
+    """Return the note of what ran beside its thread, if it did."""
     return (f"ran {outcome.threads} {THREADS}",) if outcome.threads else ()
 
 

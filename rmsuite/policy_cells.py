@@ -250,7 +250,15 @@ def _record(cell: _Cell, outcome: Outcome) -> CellRecord:
     identity = cell.identity()
     identity["facts"] |= {f"{phase}_seconds": seconds for phase, seconds in outcome.seconds.items()}
     identity["facts"] |= {"proxy_unit": asdict(cell.proxy.unit)}
-    return CellRecord(**identity, status="ok", output=outcome.output, notes=cell.proxy.notes, arrays=arrays)
+    told = (*notes(cell.proxy, arrays), *harness.of_threads(outcome))
+    return CellRecord(**identity, status="ok", output=outcome.output, notes=told, arrays=arrays)
+
+
+def notes(proxy: Proxy, arrays: Mapping[str, np.ndarray]) -> tuple[str, ...]:
+    """Return what a reader of a cell should know of the rewards, and of what its training says that it cost."""
+    trained = arrays["steps"][-1] > 0
+    free = trained and not arrays["reward_calls"][-1]
+    return (*proxy.notes, *(("its training counts no reward call",) if free else ()))
 
 
 def _failed(cell: _Cell, outcome: Outcome) -> CellRecord:

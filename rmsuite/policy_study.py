@@ -10,9 +10,11 @@ from rmsuite import reuse, signature
 from rmsuite.errors import PluginError, ResultsError, RmsuiteError, describe
 from rmsuite.optimizers import ConfiguredOptimizer
 from rmsuite.policies import ClosedForm, Optimizer, Training
+from rmsuite.policies.settings import number
 from rmsuite.policy_reference import UNIFORM
 
 FOLDER = "policies"  # within a results folder, where policy cells are kept apart from others
+LARGEST_SHIFT = 1e6  # float64 then keeps nine digits of rewards, whose standard deviation is 1
 COLUMNS = ("gold", "proxy", "win_rate", "kl", "entropy", "length")
 
 
@@ -89,7 +91,7 @@ class Study:
     Raises
     ------
     RmsuiteError
-        If a beta is none that a training may have.
+        If a beta is none that a training may have, or the shift is so large that rewards lose their digits.
     """
 
     improvers: Sequence[Improver]
@@ -100,6 +102,7 @@ class Study:
     reference: str = UNIFORM
 
     def __post_init__(self) -> None:
+        number("shift", self.shift, -LARGEST_SHIFT, LARGEST_SHIFT)
         for beta in self.betas:
             self.training_at(beta)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -89,7 +90,17 @@ class Rude:
     def log_probabilities(self, choices, rewards):
         if self.how == "half":
             return np.full((choices.n_responses, 1), -1e-3)
+        if self.how == "write":
+            rewards[:] = 0
         return np.zeros((3, 1))
+
+
+@dataclass(frozen=True)
+class Thrifty:
+    "Takes rewards that it does not ask for."
+
+    def coefficients(self, step):
+        return step._situation.gradient()
 
 
 @dataclass(frozen=True)
@@ -114,7 +125,7 @@ def rmsuite_methods():
 @rmsuite.hookimpl
 def rmsuite_optimizers():
     made = {"rloo": RLOO, "plain": Reinforce, "best": BestOf, "optimum": Optimum, "reader": Reader,
-            "broken": Broken, "rude": Rude, "spying": Spying, "unmade": unmade}
+            "broken": Broken, "rude": Rude, "thrifty": Thrifty, "spying": Spying, "unmade": unmade}
     return [rmsuite.PolicyOptimizer(name=name, make=make) for name, make in made.items()]
 """
 )
@@ -264,6 +275,7 @@ FAILURES = {
     "broken[how=void]": ("train", "coefficients of optimizer 'broken.*expected finite numbers"),
     "rude": ("policy", "log probabilities of a policy: expected probabilities that sum to 1"),
     "rude[how=shape]": ("policy", r"log probabilities of 'rude\[how=shape\]': expected shape"),
+    "rude[how=write]": ("policy", "ValueError: assignment destination is read-only"),
     "rloo[k=1]": ("make", "hyperparameter 'k': expected a whole number of at least 2"),
 }
 
@@ -276,6 +288,22 @@ def test_an_optimizer_that_fails_costs_its_own_cells(file, toy_root, tmp_path):
         assert re.search(message, record.error), record.error
         assert not record.arrays
     assert records[label("good", "rloo", BETA), 0].status == "ok"
+
+
+class Seen(InProcess):
+    """Says of each cell that it had threads of its own."""
+
+    def run(self, jobs):
+        for job, outcome in super().run(jobs):
+            yield job, replace(outcome, threads=3)
+
+
+def test_notes_say_what_makes_a_cost_another_than_it_seems(file, toy_root, tmp_path):
+    records = run(file, toy_root, tmp_path / "out", ["rloo", "thrifty", "best"], training=Training(steps=2))
+    notes = {record.facts["optimizer"]: record.notes for record in records.values()}
+    assert notes == {"thrifty": ("its training counts no reward call",), "rloo": (), "best": ()}
+    seen = one(file, toy_root, tmp_path / "seen", workers=Seen())
+    assert seen.notes == ("ran 3 threads beside the one that it is given",)
 
 
 def test_a_method_that_fails_costs_its_own_cells_and_says_where(file, toy_root, tmp_path):

@@ -241,13 +241,19 @@ MISTAKES = {
     ("--optimizer", "rloo[k=1]"): "optimizer 'rloo[k=1]': hyperparameter 'k': expected a whole number of at least 2",
     ("--optimizer", "unmade"): "optimizer 'unmade': expected hyperparameters that it can be made with, got KeyError",
     ("--optimizer", "unmade[how=exit]"): "got SystemExit: 3. Do: see `rmsuite info unmade`",
-    ("--optimizer", "unmade[how=none]"): "expected an object with `coefficients` or `log_probabilities`, got None",
+    ("--optimizer", "unmade[how=none]"): "with `coefficients` or `log_probabilities`, not both, got None",
     ("--optimizer", "rloo", "--learning-rate", "1000"): "'learning_rate': expected a number from 0 to 100, got 1000",
     ("--optimizer", "rloo", "--beta", "1e301"): "hyperparameter 'beta': expected a number from 0 to 1e+300, got 1e+301",
     ("--optimizer", "rlo"): "optimizer 'rlo': expected one of",
     ("--optimizer", "rloo[j=2]"): "parameter of optimizer 'rloo', 'j': expected one of k",
     ("--optimizer", "rloo", "-t", "toy-human"): "policies on task toy-human@1: expected gold rewards",
-    ("--optimizer", "rloo", "--beta", "-1"): "is not a positive number",
+    ("--optimizer", "rloo", "--beta", "-1"): "'-1' is not a finite number of at least 0",
+    ("--optimizer", "rloo", "--beta", "x"): "argument --beta: 'x' is not a number",
+    ("--optimizer", "rloo", "--learning-rate", "0"): "'0' is not a positive number",
+    ("--optimizer", "rloo", "--hidden", "-1"): "expected a whole number of at least 0, got '-1'",
+    ("--optimizer", "rloo", "--policies", "0"): "expected a whole number of at least 1, got '0'",
+    ("--optimizer", "rloo", "--shift", "1e308"): "hyperparameter 'shift': expected a number from -1e+06 to 1e+06",
+    ("--optimizer", "rloo", "--shift", "inf"): "argument --shift: 'inf' is not a finite number",
 }
 
 
@@ -257,6 +263,14 @@ def test_mistakes_are_refused(toys, arguments, message):
     assert answer.code == 2
     assert message in answer.err
     assert not list(Path().glob("out/policies/*/*")), "nothing was fitted"
+
+
+def test_an_optimizer_may_not_open_the_results_of_its_run_in_a_folder_that_is_named_from_here(toys):
+    assert toys("policy", *USUAL, "--optimizer", "rloo").code == 0
+    file = next(Path("out").rglob("0*.npz"))
+    answer = toys("policy", *USUAL, "--optimizer", f"reader[path='{file.absolute()}']")
+    assert answer.code == 1
+    assert "PermissionError: a reward model may not touch" in answer.err
 
 
 def test_tables_of_methods_refuse_policy_cells(toys):
@@ -281,7 +295,7 @@ def test_workers_may_not_read_what_policies_are_worth(toys):
     catalogue = plugins.load([toys.plugin], installed=False)
     book = read_book(catalogue.paths("rmsuite_tasks"))
     local = executing.local(catalogue, book, Path("out"), 1, [])
-    assert Path("out") / FOLDER in local.conditions.forbidden
+    assert Path("out").absolute() / FOLDER in local.conditions.forbidden
 
 
 # The table itself

@@ -19,7 +19,7 @@ from rmsuite.errors import ContractError, RmsuiteError
 from rmsuite.harness import one_thread
 from rmsuite.optimizers import tuned
 from rmsuite.policies import Unit, largest_kl
-from rmsuite.policy_cells import signature_line
+from rmsuite.policy_cells import notes, signature_line
 from rmsuite.policy_reference import UNIFORM
 from rmsuite.policy_setting import PolicySetting, Proxy
 from rmsuite.policy_study import COLUMNS, Study, label, of_signature
@@ -84,7 +84,7 @@ def _check_arrays(folder: Folder, name: str, cell: CellRecord, setting: PolicySe
         expected = {**columns, **proxy.surroundings(), "steps": steps}
     said = {key: arrays[key] for key in COUNTS if key in arrays and _counts(arrays[key], steps)}
     expected |= {"rewards": rewards, "log_probabilities": kept, **{key: np.zeros_like(steps) for key in COUNTS}, **said}
-    folder.check_notes(name, cell, proxy.notes)
+    folder.check_notes(name, cell, notes(proxy, expected))
     folder.check_arrays(name, cell, expected)
     for what in _impossible_between(columns, proxy):
         folder.find(name, f"{what} along the path that policies can have", "another", "distrust the cell")
