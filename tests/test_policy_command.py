@@ -392,6 +392,20 @@ def test_a_suite_says_what_is_run_and_what_is_claimed(toys, toy_root):
     assert again.out == answer.out
 
 
+def test_what_is_not_as_the_suite_says_is_noted_beside_its_claims(toys, toy_root):
+    write(toy_root / "suites" / "studied.toml", CARD)
+    as_said = toys("policy", "--suite", "studied", "-j", "1", "-o", "out")
+    assert "not as the suite says" not in as_said.out
+    given = ["--steps", "3", "--optimizer", "rloo", "--shift", "1"]
+    otherwise = " ".join(toys("policy", "--suite", "studied", *given, "-j", "1", "-o", "other").out.split())
+    assert "Note: not as the suite says: steps 3 (6); shift 1.0 (0); --optimizer given." in otherwise
+
+
+def test_the_policies_of_a_closed_form_are_one_in_the_spread(toys):
+    rows = lines(toys("policy", *USUAL, *OPTIMIZERS, "-r", "1", "--format", "csv"))
+    assert {row["optimizer"]: bool(row["sd"]) for row in rows} == {"rloo": True, "optimum": False}
+
+
 def test_options_take_the_place_of_what_a_suite_says(toys, toy_root):
     write(toy_root / "suites" / "studied.toml", CARD)
     given = ["--optimizer", "best", "--steps", "3", "-r", "1", "--policies", "1", "-j", "1", "-o", "out"]

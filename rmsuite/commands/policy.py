@@ -29,7 +29,7 @@ def show_policies(options: Namespace) -> int:
         print(render_policies(tables, options.format), flush=True)
         found = verdicts(ran.records, asked.claims)
         if any(one.estimate for one in found):
-            print(f"\n{render_claims(found, options.format)}", flush=True)
+            print(f"\n{render_claims(found, options.format, asked.departures)}", flush=True)
         figures.write(options, lambda: policy_figures(policy_paths(ran.records, tables)))
     return ending.conclude(options, ran, asked.home)
 

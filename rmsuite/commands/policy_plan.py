@@ -19,6 +19,7 @@ from rmsuite.option_groups import BETA, REPETITIONS, TRAINING
 from rmsuite.plugins import Catalogue, Plugin
 from rmsuite.policies import Training
 from rmsuite.policy_cells import Crossed
+from rmsuite.policy_reference import UNIFORM
 from rmsuite.policy_study import FOLDER, Improver, Study, improver, milestones
 from rmsuite.policy_suites import Claim, PolicySuite, Runs, policy_suite
 from rmsuite.tasks import Task
@@ -26,7 +27,10 @@ from rmsuite.tasks import Task
 
 @dataclass(frozen=True)
 class Asked:
-    """What is asked for: tasks, each crossed with each group, and the claims that the suite makes of them."""
+    """What is asked for: tasks, each crossed with each group, and the claims that the suite makes of them.
+
+    ``departures`` are what options say otherwise than the suite's card.
+    """
 
     options: Namespace
     catalogue: Catalogue
@@ -34,6 +38,7 @@ class Asked:
     tasks: Sequence[Task]
     groups: Sequence[Crossed]
     claims: Sequence[Claim]
+    departures: Sequence[str] = ()
 
     @property
     def home(self) -> Path:
@@ -101,7 +106,16 @@ def asked(options: Namespace) -> Asked:
         )
         for runs in card.runs
     ]
-    return Asked(options, catalogue, book, planning.asked_tasks(book, options), groups, card.claims)
+    return Asked(
+        options, catalogue, book, planning.asked_tasks(book, options), groups, card.claims, _departures(options, card)
+    )
+
+
+def _departures(options: Namespace, card: PolicySuite) -> list[str]:
+    said = {**TRAINING, **card.training, "shift": 0, "reference": UNIFORM, "seed": 0}
+    given = {name: getattr(options, name) for name in said}
+    found = [f"{name} {given[name]} ({one})" for name, one in said.items() if given[name] not in (None, one)]
+    return [*found, *(f"--{name} given" for name in ("method", "optimizer", "beta", "task") if getattr(options, name))]
 
 
 def _card(options: Namespace, catalogue: Catalogue, book: TaskBook) -> PolicySuite:

@@ -15,17 +15,20 @@ HEADERS = ("claim", "source", "says", "found", "holds if", "verdict")
 FEW_REPETITIONS = 3  # below, simulated intervals hold as few as 87 % of truths in place of 95 %
 MEANT = {
     "gain": "gold gain at the end of a curve",
-    "drop": "gold gain at the best earlier point of a curve less that at its end, negative where it rises to its end",
+    "drop": "gold gain at the best earlier point of a curve less that at its end, negative where it rises to its end; "
+    "in a sum of several curves 0 there",
     "correlation": "rank correlation of the reward model's pair accuracy with the drop, over repetitions, no unit",
 }
 
 
-def render_claims(verdicts: Sequence[Verdict], style: str) -> str:
-    """Print verdicts in one of "text", "markdown" and "csv"."""
+def render_claims(verdicts: Sequence[Verdict], style: str, departures: Sequence[str] = ()) -> str:
+    """Print verdicts in one of "text", "markdown" and "csv", with what departs from the suite's card."""
     if style == "csv":
         return printed(FIELDS, map(_line, verdicts))
     block = markdown.block if style == "markdown" else text.block
-    return block("claims", Grid(HEADERS, tuple(map(_row, verdicts))), [plain(line) for line in _footer(verdicts)])
+    return block(
+        "claims", Grid(HEADERS, tuple(map(_row, verdicts))), [plain(line) for line in _footer(verdicts, departures)]
+    )
 
 
 def _row(one: Verdict) -> tuple[Cell, ...]:
@@ -35,14 +38,15 @@ def _row(one: Verdict) -> tuple[Cell, ...]:
     return tuple(Cell(plain(word)) for word in words)
 
 
-def _footer(verdicts: Sequence[Verdict]) -> list[str]:
+def _footer(verdicts: Sequence[Verdict], departures: Sequence[str]) -> list[str]:
     used = dict.fromkeys(one.claim.of for one in verdicts)
     ways = dict.fromkeys(_way(one.claim.of, one.estimate) for one in verdicts if one.estimate)
     return [
-        "Found: a sum of curves, in standard deviations of gold within a prompt ("
+        "Found: what is taken of the claim's curves, summed, in standard deviations of gold within a prompt ("
         + "; ".join(f"{name}: {MEANT[name]}" for name in used)
         + "). Reproduced: the whole 95% interval lies where the claim says; not reproduced: all of it where the claim "
-        "does not hold; else inconclusive. Each interval holds for its claim alone.",
+        "does not hold; else inconclusive; not run: without cells. Each interval holds for its claim alone.",
+        *([f"Note: not as the suite says: {'; '.join(departures)}."] if departures else []),
         *([f"Intervals: {'; '.join(ways)}."] if ways else []),
         *_few_repetitions(verdicts),
         *(f"Note: {one.claim.id}: {one.note}." for one in verdicts if one.note),

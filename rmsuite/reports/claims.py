@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from scipy.stats import spearmanr
@@ -14,7 +15,7 @@ from rmsuite.statistics import Estimate, crossed_mean
 
 POPULATION = "clusters like these and repetitions anew"
 THIS_FIT = "clusters like these; the one repetition held fixed"
-REPRODUCED, NOT_REPRODUCED, INCONCLUSIVE = "reproduced", "not reproduced", "inconclusive"
+REPRODUCED, NOT_REPRODUCED, INCONCLUSIVE, NOT_RUN = "reproduced", "not reproduced", "inconclusive", "not run"
 FEWEST = 4  # repetitions that a rank correlation needs
 
 
@@ -30,6 +31,10 @@ class Verdict:
 
 class _Gap(Exception):  # noqa: N818 -- not an error: a claim that cannot be judged
     """Says why."""
+
+
+class _Missing(_Gap):
+    """Says which cells there are none of."""
 
 
 Cells = dict[tuple[str, str, str], list[CellRecord]]  # by task, reward model and optimizer; repetitions in order
@@ -52,7 +57,7 @@ def _verdict(claim: Claim, cells: Cells) -> Verdict:
             raise _Gap("a curve of one point has no earlier one to fall from")
         estimate = _correlation(claim, found, cells) if claim.of == "correlation" else _sum(claim, found, cells)
     except _Gap as gap:
-        return Verdict(claim, INCONCLUSIVE, note=str(gap))
+        return Verdict(claim, NOT_RUN if isinstance(gap, _Missing) else INCONCLUSIVE, note=str(gap))
     return Verdict(claim, word(claim, estimate), estimate, _beyond(claim, estimate) or _rising(claim, found))
 
 
@@ -67,10 +72,10 @@ def _beyond(claim: Claim, estimate: Estimate) -> str:
 
 
 def _rising(claim: Claim, found: Sequence[np.ndarray]) -> str:
-    """Say so where a sum of falls is one of rises: a curve that rises less than another does not fall more."""
-    if claim.of != "drop" or len(found) == 1 or max(drops(points).mean() for points in found) > 0:
+    """Say so where no curve of a sum of drops falls, which makes it 0."""
+    if claim.of != "drop" or len(found) == 1 or any(drops(points, floor=True).any() for points in found):
         return ""
-    return "none of its curves falls: the number compares how they rise"
+    return "none of its curves falls, so that each counts 0"
 
 
 def word(claim: Claim, estimate: Estimate) -> str:
@@ -95,7 +100,7 @@ def _group(term: Term, optimizer: str, cells: Cells) -> list[CellRecord]:
     found = cells.get((term.task, term.method, optimizer), [])
     group = [cell for cell in found if cell.facts["beta"] in (None, term.curve.beta)]
     if not group:
-        raise _Gap(f"no results of {term.method} with {optimizer} on {term.task}")
+        raise _Missing(f"no results of {term.method} with {optimizer} on {term.task}")
     return group
 
 
@@ -105,7 +110,7 @@ def _gains(cell: CellRecord) -> np.ndarray:
 
 
 def _sum(claim: Claim, found: Sequence[np.ndarray], cells: Cells) -> Estimate:
-    of = ends if claim.of == "gain" else drops
+    of = ends if claim.of == "gain" else partial(drops, floor=len(found) > 1)
     each = [term.weight * of(points) for term, points in zip(claim.terms, found, strict=True)]
     groups = [_group(term, term.curve.optimizers[0], cells) for term in claim.terms]
     alike = {tuple(cell.repetition for cell in group) for group in groups}
@@ -121,17 +126,18 @@ def ends(points: np.ndarray) -> np.ndarray:
     return last
 
 
-def drops(points: np.ndarray) -> np.ndarray:
+def drops(points: np.ndarray, floor: bool = False) -> np.ndarray:
     """Return by how much the best earlier point of a curve is above its end, ``(n_repetitions, n_prompts)``.
 
-    Negative for a curve that rises to its end. The best point of each half of the prompts is chosen on the other half:
+    Negative for a curve that rises to its end; with ``floor``, 0 there, for of two curves that rise the one that rises
+    less does not fall more. The best point of each half of the prompts is chosen on the other half:
     on the same prompts even a flat curve would seem to fall. The same repetitions serve both halves, so that the chance
     in a fit can still make a flat curve seem to fall, but by much less.
     """
-    out = np.empty(points.shape[1:])
+    out, candidates = np.empty(points.shape[1:]), points if floor else points[:-1]
     second = np.arange(points.shape[2]) % 2 == 1
     for half in (second, ~second):
-        best = points[:-1, :, ~half].mean(axis=(1, 2)).argmax()
+        best = candidates[:, :, ~half].mean(axis=(1, 2)).argmax()
         out[:, half] = points[best][:, half] - points[-1][:, half]
     return out
 

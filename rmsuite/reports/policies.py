@@ -204,10 +204,16 @@ def gain(cell: CellRecord, name: str, place: int = -1) -> np.ndarray:
     return np.asarray(values - cell.arrays[f"reference_{name}"] if name in ("gold", "proxy", "length") else values)
 
 
+def _runs(cell: CellRecord) -> np.ndarray:
+    """Return the mean gold of each training of a cell; the policies of a closed form are one."""
+    last = cell.arrays["gold"][-1].mean(axis=0)
+    return np.asarray(last if len(cell.arrays["steps"]) > 1 else last[:1])
+
+
 def _costs(group: Group) -> dict[str, Any]:
     means = {name: [gain(cell, name).mean() for cell in group] for name in ("proxy", "kl", "length")}
     means |= {name: [cell.arrays[name][-1] for cell in group] for name in ("steps", "samples", "reward_calls")}
     means |= {"seconds": [cell.facts.get("train_seconds", np.nan) for cell in group]}
-    runs = [cell.arrays["gold"][-1].mean(axis=0) for cell in group]
+    runs = [_runs(cell) for cell in group]
     sd = float(np.std(runs, ddof=1)) if np.size(runs) > 1 else np.nan
     return {"sd": sd, **{name: float(np.mean(values)) for name, values in means.items()}}

@@ -48,9 +48,9 @@ def samples_to(task: str, groups: Mapping[str, Group], target: float, against: s
 
 
 def _has_path(group: Group) -> bool:
-    """Return whether its policies were trained, and judged after the same steps in all repetitions."""
-    steps = [cell.arrays["steps"].tolist() for cell in group]
-    return len(steps[0]) > 1 and all(one == steps[0] for one in steps)
+    """Return whether its policies were trained, and judged after the same steps and samples in all repetitions."""
+    along = [[cell.arrays[name].tolist() for name in ("steps", "samples")] for cell in group]
+    return len(along[0][0]) > 1 and all(one == along[0] for one in along)
 
 
 def _gains(group: Group) -> np.ndarray:
