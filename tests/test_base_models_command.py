@@ -137,7 +137,7 @@ WRONG = {
     "no such table": (("--results", "ahrabian2024"), "expected one of ahrabian2025, or a CSV or JSON file"),
     "no such scores": (("--scores", "absent.csv"), "table absent.csv: expected a readable file"),
     "an unknown default": (("--default", "gpt-9"), "default base model 'gpt-9': expected one model of the table"),
-    "sizes in words": (("--sizes", "small"), "argument --sizes: invalid bounds value"),
+    "sizes in words": (("--sizes", "small"), "argument --sizes: 'small' is not a number"),
     "an unknown rule": (("--ties", "coin"), "invalid choice: 'coin'"),
 }
 
