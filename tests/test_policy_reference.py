@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import N_RESPONSES, write_pool
 from test_policy_command import USUAL, cells, toys  # noqa: F401 -- a fixture
 
+import rmsuite_tasks
 from rmsuite.book import read_book
 from rmsuite.policies import Choices
 from rmsuite.policy_reference import log_reference
@@ -73,6 +76,15 @@ def test_a_deterministic_reference_cannot_be_improved_and_says_so_by_its_numbers
         assert float(row["gold_gain"]) == pytest.approx(0, abs=1e-12)
         assert float(row["kl"]) == pytest.approx(0, abs=1e-12)
         assert float(row["win_rate"]) == pytest.approx(0.5)
+
+
+def test_the_generators_that_the_readme_names_are_there():
+    readme = Path(__file__).parents[1] / "README.md"
+    (named,) = re.findall(r"`--reference ([^`]*,[^`]*)`", readme.read_text(encoding="utf-8"))
+    task = read_book(rmsuite_tasks.rmsuite_tasks()).task("alpaca-eval").load()
+    found = log_reference(named, task.test, task.tested, "alpaca-eval")
+    given = np.unique(task.pool.generator[task.test.rows][np.isfinite(found)])
+    assert sorted(str(task.tested.pool_card["generators"][one]) for one in given) == sorted(named.split(","))
 
 
 def test_another_reference_is_another_study(toys):  # noqa: F811
