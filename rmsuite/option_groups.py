@@ -99,7 +99,7 @@ def add_jobs(command: argparse.ArgumentParser) -> None:
 
 
 def add_base_models(command: argparse.ArgumentParser) -> None:
-    """Add where results and scores of base models come from, and how they are analysed."""
+    """Add where results and scores of base models come from, beside methods, and how they are analysed."""
     for option, metavar, help in (
         (
             "--scores",
@@ -111,19 +111,17 @@ def add_base_models(command: argparse.ArgumentParser) -> None:
         command.add_argument(option, action="append", metavar=metavar, help=help)
     command.add_argument(
         "--results",
-        default="ahrabian2025",
         metavar="NAME",
-        help="a bundled table, or a CSV or JSON file of results by base model (default: ahrabian2025)",
+        help="a bundled table (ahrabian2025, if none is given), or a CSV or JSON file of results by base model; with "
+        "methods: a file that says which base model was trained from which",
     )
-    sizes = "where classes of size end, in billions of parameters (default: 3,6)"
-    command.add_argument("--sizes", type=bounds, default=(3.0, 6.0), metavar="A,B,...", help=sizes)
+    sizes = "where classes of size end, in billions of parameters (3,6 if not given; of methods 0.01,0.1)"
+    command.add_argument("--sizes", type=bounds, metavar="A,B,...", help=sizes)
     ties = ("expected", "table-order")
     command.add_argument("--ties", choices=ties, default="expected", help="rule of coverage (default: expected)")
     command.add_argument(
         "--draws", type=positive, default=2000, metavar="N", help="resamples of models (default: 2000)"
     )
-    command.add_argument("--seed", type=int, default=0, help="root of all random streams (default: 0)")
-    add_formats(command)
 
 
 def add_limits(command: argparse.ArgumentParser) -> None:

@@ -30,7 +30,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     _add_curve(commands)
     _add_transfer(commands)
     _add_policy(commands)
-    add_base_models(_add_bare(commands, "base-models", "study which base model to choose, and what tells before"))
+    _add_base_models(commands)
     _add_check(commands)
     _add_info(commands)
     command = _add(commands, "plugins", "show the plugins that are found, and why one is unusable")
@@ -113,18 +113,27 @@ def _add_policy(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     _add_folder(command)
 
 
+def _add_base_models(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = _add(commands, "base-models", "study which base model to choose, and what tells before")
+    _add_cells(command, suite="base-models", required=False)
+    add_base_models(command)
+    add_dry_run(command)
+    _add_readable(command, "show this metric, not the task's first one (repeatable)")
+    add_figures(command)
+
+
 def _add_readable(command: argparse.ArgumentParser, metric: str) -> None:
     command.add_argument("--metric", action="append", default=[], metavar="NAME", help=metric)
     add_formats(command)
     _add_folder(command)
 
 
-def _add_cells(command: argparse.ArgumentParser, suite: str = "default") -> None:
+def _add_cells(command: argparse.ArgumentParser, suite: str = "default", required: bool = True) -> None:
     command.add_argument(
         "-m",
         "--method",
         action="append",
-        required=True,
+        required=required,
         metavar="NAME",
         help="a method, with parameters as in 'mine[penalty=1.0]' (repeatable)",
     )

@@ -116,7 +116,12 @@ def load_source(root: Path, name: str, base_model: str, gold: str = "") -> Sourc
     return Source(replace(pool, gold=rewards.reward, human_pairs=None, votes=None), card, embeddings, rewards)
 
 
-def _home(root: Path, name: str, base_model: str, gold: str) -> Path:
+def embedding_card(root: Path, name: str, base_model: str) -> dict[str, Any]:
+    """Return the card of one of a pool's embedding sets, by names; raises as ``load_source`` for what is not there."""
+    return read_card(_home(root, name, base_model) / "embeddings" / base_model / EMBEDDINGS_CARD)
+
+
+def _home(root: Path, name: str, base_model: str, gold: str = "") -> Path:
     folder = root / "pools" / name
     _known("pool", name, root / "pools", POOL_CARD)
     _known("base model", base_model, folder / "embeddings", EMBEDDINGS_CARD)

@@ -59,6 +59,8 @@ class BaseModels:
         What was merged, left out or is missing, in words, with counts.
     citation, licence : str
         Where the figures come from, empty if from here.
+    aliases : mapping of str to str
+        Under which name scores are looked up where there are none under the model's own.
     """
 
     source: str
@@ -75,6 +77,7 @@ class BaseModels:
     notes: tuple[str, ...] = ()
     citation: str = ""
     licence: str = ""
+    aliases: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         n, shape = len(self.models), (len(self.models), len(self.methods))

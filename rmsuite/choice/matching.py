@@ -39,8 +39,8 @@ class Matched:
 
 
 def match(bases: BaseModels, scores: Scores) -> Matched:
-    """Join by name: see ``names.matches``. What is not clear gets no score, and is named."""
-    found = {model: names.matches(model, scores.models) for model in bases.models}
+    """Join by name, else by alias: see ``names.matches``. What is not clear gets no score, and is named."""
+    found = {model: _named(model, bases, scores) for model in bases.models}
     claimed = Counter(ones[0] for ones in found.values() if len(ones) == 1)
     rows = {model: scores.models.index(ones[0]) for model, ones in found.items() if len(ones) == 1 == claimed[ones[0]]}
     unclear = {model: ones for model, ones in found.items() if ones and model not in rows}
@@ -59,6 +59,11 @@ def match(bases: BaseModels, scores: Scores) -> Matched:
         len(scores.models) - len(set(rows.values())),
         tuple(_notes(bases, unclear, n_with, [name for name in columns if name not in held])),
     )
+
+
+def _named(model: str, bases: BaseModels, scores: Scores) -> list[str]:
+    own = names.matches(model, scores.models)
+    return own or (names.matches(bases.aliases[model], scores.models) if model in bases.aliases else [])
 
 
 def _notes(bases: BaseModels, unclear: Mapping[str, list[str]], n_with: int, empty: list[str]) -> list[str]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 
 from rmsuite.choice.components import Components
+from rmsuite.choice.correlations import FEWEST
 from rmsuite.choice.coverage import FLOORS, RULES, TOP, chance, top
 from rmsuite.render import choice_lines, markdown, text
 from rmsuite.render.cells import GAP, Cell, Grid, plain
@@ -26,17 +27,19 @@ def render_choice(choice: Choice, style: str) -> str:
 
 def _readable(block: Block) -> Callable[[Choice], str]:
     def printed(choice: Choice) -> str:
-        return "\n\n".join(block(title, grid, [plain(line) for line in lines]) for title, grid, lines in _all(choice))
+        found = sections(choice)
+        return "\n\n".join(block(title, grid, [plain(line) for line in lines]) for title, grid, lines in found)
 
     return printed
 
 
-def _all(choice: Choice) -> Iterator[Section]:
+def sections(choice: Choice, gains: bool = True) -> Iterator[Section]:
+    """Yield the tables of a study, each with its title and footer; without gains where those stand elsewhere."""
     for one in choice.methods:
         yield _predictors(choice, one)
         yield _candidates(choice, one)
     yield from ([_components(choice.components)] if choice.components else [])
-    yield from (_gains(choice), _spreads(choice))
+    yield from ([_gains(choice), _spreads(choice)] if gains else [])
     yield from ([_agreements(choice)] if choice.agreements else [])
     yield from ([_stages(choice)] if choice.stages else [])
     yield _table(choice)
@@ -61,7 +64,8 @@ def number(value: float, style: str = ".2f") -> str:
 
 
 def _predictors(choice: Choice, one: ByMethod) -> Section:
-    order = sorted(one.predictors, key=_place)
+    few = sum(map(_of_few, one.predictors))
+    order = sorted((p for p in one.predictors if not _of_few(p)), key=_place)
     headers = ("known before training", "models", "pearson", "spearman", "kendall", *_headers(), "kept")
     rows = [_predictor(predictor) for predictor in order]
     none = sequence([f"{p.name} ({p.correlations['pearson'].note})" for p in order if p.correlations["pearson"].note])
@@ -74,8 +78,14 @@ def _predictors(choice: Choice, one: ByMethod) -> Section:
             "over the rows of the column.",
             f"{_coverage(choice)} Kept: reaches {' and '.join(f'{v:g} at k = {k}' for k, v in FLOORS.items())}.",
             *([f"No correlation: {none}."] if none else []),
+            *([f"{few} benchmarks are known of fewer than {FEWEST} of the models, and left out."] if few else []),
         ],
     )
+
+
+def _of_few(predictor: Predictor) -> bool:
+    """Whether a row would have gaps only."""
+    return predictor.kind == "benchmark" and predictor.correlations["pearson"].n_models < FEWEST
 
 
 def _place(predictor: Predictor) -> tuple[int, float]:

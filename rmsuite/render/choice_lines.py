@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -13,22 +13,36 @@ from rmsuite.choice.correlations import Correlation
 from rmsuite.render.comma_separated import guarded
 from rmsuite.reports.choice import ByMethod, Choice
 
-FIELDS = ("section", "method", "name", "of", "statistic", "value", "low", "high", "p", "p_holm", "n_models", "note")
+FIELDS = (
+    *("section", "method", "name", "of", "statistic", "value", "low", "high", "p", "p_holm", "n_models", "note"),
+    "source",
+)
 Line = dict[str, object]
 
 
 def write(choice: Choice) -> str:
     """Return all numbers of a study; what is not there is an empty cell."""
+    return written(lines(choice))
+
+
+def written(found: Iterable[Line]) -> str:
+    """Return lines as CSV."""
     out = io.StringIO()
     writer = csv.DictWriter(out, FIELDS, restval="", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(map(_printed, _lines(choice)))
+    writer.writerows(map(_printed, found))
     return out.getvalue().rstrip("\n").encode("utf-8", "replace").decode()  # half characters cannot be stored
 
 
 def _printed(line: Line) -> Line:
     whole = {name: value for name, value in line.items() if not (isinstance(value, float) and not math.isfinite(value))}
     return {name: guarded(value) if isinstance(value, str) else value for name, value in whole.items()}
+
+
+def lines(choice: Choice) -> Iterator[Line]:
+    """Yield all numbers of a study, each with the table that it is of."""
+    for one in _lines(choice):
+        yield {**one, "source": choice.bases.source}
 
 
 def _lines(choice: Choice) -> Iterator[Line]:
@@ -39,32 +53,33 @@ def _lines(choice: Choice) -> Iterator[Line]:
     yield from _components(choice)
     yield from _gains(choice)
     for spread in choice.spreads:
-        yield _line("spread", spread.method, spread.of, "deviation", spread.deviation, n_models=spread.n_models)
+        yield line("spread", spread.method, spread.of, "deviation", spread.deviation, n_models=spread.n_models)
     yield from _agreements(choice)
     yield from _stages(choice)
     for note in choice.notes:
         yield {"section": "note", "note": note}
 
 
-def _line(section: str, method: str, name: str, statistic: str, value: float, **more: object) -> Line:
+def line(section: str, method: str, name: str, statistic: str, value: float, **more: object) -> Line:
+    """Return one number."""
     return {"section": section, "method": method, "name": name, "statistic": statistic, "value": float(value), **more}
 
 
 def _correlation(section: str, method: str, name: str, statistic: str, one: Correlation) -> Line:
     tests = {"low": one.low, "high": one.high, "p": one.p, "p_holm": one.p_holm}
-    return _line(section, method, name, statistic, one.value, **tests, n_models=one.n_models, note=one.note)
+    return line(section, method, name, statistic, one.value, **tests, n_models=one.n_models, note=one.note)
 
 
 def _curve(section: str, method: str, name: str, curve: np.ndarray, **more: object) -> Iterator[Line]:
     for k, value in enumerate(curve, 1):
-        yield _line(section, method, name, f"coverage at {k}", value, n_models=len(curve), **more)
+        yield line(section, method, name, f"coverage at {k}", value, n_models=len(curve), **more)
 
 
 def _predictors(one: ByMethod) -> Iterator[Line]:
     for predictor in one.predictors:
         for statistic, found in predictor.correlations.items():
             yield _correlation(predictor.kind, one.method, predictor.name, statistic, found)
-        yield _line(predictor.kind, one.method, predictor.name, "kept", predictor.kept)
+        yield line(predictor.kind, one.method, predictor.name, "kept", predictor.kept)
         yield from _curve(predictor.kind, one.method, predictor.name, predictor.curve)
 
 
@@ -72,7 +87,7 @@ def _candidates(one: ByMethod) -> Iterator[Line]:
     for way in one.candidates:
         more: Line = {"of": way.of, "n_models": one.n_compared, "note": way.note}
         for statistic, value in (("spearman", way.correlation), ("coverage", way.top), ("error", way.error)):
-            yield _line("way", one.method, way.name, statistic, value, **more)
+            yield line("way", one.method, way.name, statistic, value, **more)
         yield from _curve("way", one.method, way.name, way.curve, of=way.of)
 
 
@@ -82,42 +97,40 @@ def _predictions(choice: Choice, one: ByMethod) -> Iterator[Line]:
     columns |= {"new family": one.selected.unseen, "parameters": choice.bases.parameters}
     for row, model in enumerate(choice.bases.models):
         for statistic, column in columns.items():
-            yield _line("model", one.method, model, statistic, column[row], of=choice.bases.families[row])
+            yield line("model", one.method, model, statistic, column[row], of=choice.bases.families[row])
     if fitted := one.selected.fitted:
         net = fitted.net
         for statistic in ("degree", "alpha", "l1_ratio", "error", "converged"):
-            yield _line("selector", one.method, "hyperparameters", statistic, getattr(net, statistic))
+            yield line("selector", one.method, "hyperparameters", statistic, getattr(net, statistic))
         for name in fitted.offered:
-            yield _line("selector", one.method, name, "used", name in fitted.uses)
+            yield line("selector", one.method, name, "used", name in fitted.uses)
     for name, why in one.selected.used.left_out.items():
-        yield _line("selector", one.method, name, "usable", False, note=why)
+        yield line("selector", one.method, name, "usable", False, note=why)
 
 
 def _components(choice: Choice) -> Iterator[Line]:
     if (found := choice.components) is None:
         return
     for number, share in enumerate(found.shares, 1):
-        yield _line("component", "", f"component {number}", "share", share, n_models=found.n_models)
+        yield line("component", "", f"component {number}", "share", share, n_models=found.n_models)
         for name, loading in zip(found.used.names, found.loadings[number - 1], strict=True):
-            yield _line("component", "", f"component {number}", "loading", loading, of=name)
+            yield line("component", "", f"component {number}", "loading", loading, of=name)
 
 
 def _gains(choice: Choice) -> Iterator[Line]:
     for gain in choice.gains:
         more: Line = {"of": f"{gain.best} over {gain.default}" if gain.best else "", "n_models": gain.n_models}
         for statistic, value in (("points", gain.points), ("relative", gain.relative)):
-            yield _line("gain", gain.method, gain.size, statistic, value, note=gain.note, **more)
+            yield line("gain", gain.method, gain.size, statistic, value, note=gain.note, **more)
 
 
 def _agreements(choice: Choice) -> Iterator[Line]:
     for one in choice.agreements:
         more: Line = {"of": one.second, "n_models": one.n_models}
         for statistic, value in one.correlations.items():
-            yield _line("agreement", one.first, "methods", statistic, value, **more)
-        yield _line("agreement", one.first, "methods", "difference", one.difference, **more)
-        yield _line(
-            "agreement", one.first, "methods", "second ahead", len(one.ahead), note=", ".join(one.ahead), **more
-        )
+            yield line("agreement", one.first, "methods", statistic, value, **more)
+        yield line("agreement", one.first, "methods", "difference", one.difference, **more)
+        yield line("agreement", one.first, "methods", "second ahead", len(one.ahead), note=", ".join(one.ahead), **more)
         yield from _curve("agreement", one.first, "methods", one.coverage, of=one.second)
 
 
@@ -132,4 +145,4 @@ def _stages(choice: Choice) -> Iterator[Line]:
         )
         for statistic, values in columns:
             for name, value in zip(choice.categories, values, strict=True):
-                yield _line("stage", stage.method, stage.model, f"{name}: {statistic}", value, of=stage.after)
+                yield line("stage", stage.method, stage.model, f"{name}: {statistic}", value, of=stage.after)

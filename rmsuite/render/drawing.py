@@ -25,6 +25,8 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 MARKERS = "os^DvPX*"  # a number that has no factor in common with that of colours: 56 pairs
 DASHES = ("-", "--", ":", "-.")
 WIDTH, HEIGHT, LEGEND_ROW, N_COLUMNS = 3.5, 2.8, 0.17, 3  # inches
+LEAST = WIDTH, HEIGHT
+COLUMN, ROW = 0.5, 0.16  # inches of a column of a map, of a row of a map and of a slope
 LONGEST = 42  # characters of a label
 MOST_MARKERS = 10  # of a line
 DODGE, MOST_DODGE = 4.0, 24.0  # points between lines side by side, and between the outermost
@@ -105,7 +107,8 @@ def _canvas(figure: Figure) -> Canvas:
     longest = max((len(readable(text)) for _, text in legend), default=0)
     n_across = max(1, int(columns * WIDTH / (0.6 + 0.065 * longest)))
     rows, legend_rows = math.ceil(n / columns), math.ceil(len(legend) / n_across)
-    canvas = Canvas(figsize=(columns * WIDTH, max(1, rows) * HEIGHT + legend_rows * LEGEND_ROW))
+    width, height = (max((size(panel)[i] for panel in figure.panels), default=least) for i, least in enumerate(LEAST))
+    canvas = Canvas(figsize=(columns * width, max(1, rows) * height + legend_rows * LEGEND_ROW))
     shared: dict[tuple[object, ...], Axes] = {}
     lined: list[tuple[Axes, Panel]] = []
     for place, panel in enumerate(figure.panels):
@@ -118,6 +121,15 @@ def _canvas(figure: Figure) -> Canvas:
         _scale(axes, panel)
     _explain(canvas, legend, n_across)
     return canvas
+
+
+def size(panel: Panel | HeatMap | Slopes) -> tuple[float, float]:
+    """Return the width and height that a panel needs, in inches: maps and slopes grow with what they name."""
+    if isinstance(panel, HeatMap):
+        return max(WIDTH, 2.0 + COLUMN * len(panel.columns)), max(HEIGHT, 1.2 + ROW * len(panel.rows))
+    if isinstance(panel, Slopes):
+        return WIDTH + 0.5, max(HEIGHT, 0.6 + ROW * len(panel.labels))
+    return LEAST
 
 
 def _title(panel: Panel | HeatMap | Slopes) -> str:

@@ -214,14 +214,14 @@ def _by_category(task: str, found: Column, first: str, second: str, known: Promp
     categories = np.array(known.categories)
     out = {}
     for name in sorted(set(known.categories)):
-        part = _restricted(task, found, categories == name, known.n_responses)
+        part = restricted(task, found, categories == name, known.n_responses)
         if part is not None:
             out[name] = _compared(task, part, first, second)
     return dict(zip(out, _corrected(list(out.values())), strict=True))
 
 
-def _restricted(task: str, found: Column, inside: np.ndarray, n_responses: np.ndarray) -> Column | None:
-    """Return the column over some of the prompts; None where they say nothing."""
+def restricted(task: str, found: Column, inside: np.ndarray, n_responses: np.ndarray) -> Column | None:
+    """Return the column over some of the prompts, ``inside`` ``(n_prompts,)`` bool; None where they say nothing."""
     whole = found.resampled.sample
     sums = whole.sums[:, inside]
     if not np.isfinite(whole.reduce(sums.sum(axis=1))).all():
