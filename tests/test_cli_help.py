@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from command_line import options, set_up, walk
 from plugin_files import source, write
@@ -19,10 +20,12 @@ from test_imports import published
 import rmsuite
 from rmsuite import cli, commands
 from rmsuite.options import KINDS
+from rmsuite.pool_files import write_embeddings
 
 PACKAGE = Path(rmsuite.__file__).parent
 COMMANDS = dict(walk())
 AGAIN = "--force good --no-cache --explain-cache --timeout 60 --memory 2000 --executor serial"
+BASES = "--suite default -t toy-gold --task toy-gold[base_model=toy-other]"
 # At least one command line for each command, and together every option of it.
 WORKING = {
     "run": [
@@ -75,6 +78,12 @@ WORKING = {
     "base-models": [
         "--results ahrabian2025 --scores bundled --draws 20 --ties expected --seed 1 --format csv",
         "--default gemma-2b-it --sizes 3,6 --draws 20",
+        f"-m good {BASES} -r 1 -j 1 -o out --scores one.csv --draws 20 --metric spearman --figures drawn",
+        f"--method good {BASES} --repetitions 1 --jobs 1 --output more --draws 20 --format csv",
+        f"-m good {BASES} -r 1 -o more --draws 20 {AGAIN}",
+        f"-m good {BASES} -r 1 -o more --draws 20 --only missing --fail-on-error 0.5",
+        f"-m good {BASES} -r 1 -o more --draws 20 -x",
+        f"-m good {BASES} -r 1 -o more --exitfirst --dry-run",
     ],
     "check": ["good"],
     "list": KINDS,
@@ -123,7 +132,7 @@ from rmsuite.policies import Reinforce
 def rmsuite_optimizers():
     return [rmsuite.PolicyOptimizer(name="climb", make=Reinforce)]
 """
-BARE = {"base-models", "clean", "new", "import", "merge", "diff-protocol", "coverage"}  # they need no plugin
+BARE = {"clean", "new", "import", "merge", "diff-protocol", "coverage"}  # they need no plugin
 
 
 @pytest.fixture
@@ -153,6 +162,8 @@ def test_each_option_of_the_help_has_a_line_and_works(toys, toy_root, name):
     published(Path("arrays"))
     Path("table.txt").write_text(toys("run", "-m", "good", "-t", "toy-gold", "-r", "1").out)
     write_listing(toy_root)
+    write_embeddings(toy_root / "pools" / "gold-pool", np.ones((360, 4), np.float32), {"base_model": "toy-other"})
+    Path("one.csv").write_text("model,good\ntoy-base,1\n")
     lines = [line.split() for line in WORKING[name]]
     for arguments in lines:
         answer = toys.bare(name, *arguments) if name in BARE else toys(name, *arguments)

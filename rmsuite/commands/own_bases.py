@@ -10,7 +10,7 @@ from rmsuite.book import TaskBook
 from rmsuite.choice import reading
 from rmsuite.choice.embedded import Embedded, Related, of_card, related
 from rmsuite.commands import planning
-from rmsuite.errors import InputError, RmsuiteError
+from rmsuite.errors import InputError, RmsuiteError, unknown_name
 from rmsuite.method import parse, spell
 from rmsuite.reports.base_records import BaseStudy
 from rmsuite.reports.comparison import prompts
@@ -28,6 +28,8 @@ def studies(book: TaskBook, options: Namespace) -> list[BaseStudy]:
     ------
     RmsuiteError
         If a task stands alone, with one base model.
+    UnknownNameError
+        If a default is not among the base models.
     InputError
         If a file of stages cannot be read, or names what is not there.
     """
@@ -74,6 +76,9 @@ def _embedded(task: Task) -> Embedded:
 
 def _defaults(plain: Task, sets: dict[str, Embedded], asked: Sequence[str] | None) -> tuple[str, ...]:
     """Return the defaults that are asked for, else the base model of the card, if it is one of the study."""
+    for name in asked or ():
+        if name not in sets:
+            raise unknown_name("default base model", name, sets, f"name a base model of the study of {plain.label}")
     return tuple(asked) if asked is not None else tuple(name for name in [plain.base_model] if name in sets)
 
 

@@ -27,6 +27,7 @@ DASHES = ("-", "--", ":", "-.")
 WIDTH, HEIGHT, LEGEND_ROW, N_COLUMNS = 3.5, 2.8, 0.17, 3  # inches
 LEAST = WIDTH, HEIGHT
 COLUMN, ROW = 0.5, 0.16  # inches of a column of a map, of a row of a map and of a slope
+SLOPE, LETTER, MOST_LETTERS = 1.5, 0.075, 24  # inches from side to side and of a letter beside; letters of a name
 LONGEST = 42  # characters of a label
 MOST_MARKERS = 10  # of a line
 DODGE, MOST_DODGE = 4.0, 24.0  # points between lines side by side, and between the outermost
@@ -128,7 +129,7 @@ def size(panel: Panel | HeatMap | Slopes) -> tuple[float, float]:
     if isinstance(panel, HeatMap):
         return max(WIDTH, 2.0 + COLUMN * len(panel.columns)), max(HEIGHT, 1.2 + ROW * len(panel.rows))
     if isinstance(panel, Slopes):
-        return WIDTH + 0.5, max(HEIGHT, 0.6 + ROW * len(panel.labels))
+        return max(WIDTH, SLOPE + 2 * _beside_slopes(panel)), max(HEIGHT, 0.6 + ROW * len(panel.labels))
     return LEAST
 
 
@@ -252,16 +253,40 @@ def _fill_map(axes: Axes, panel: HeatMap) -> None:
             axes.text(j, i, GAP if gap else f"{value:{panel.style}}", ha="center", va="center", color=colour)
 
 
+def _beside_slopes(panel: Slopes) -> float:
+    """Return how many inches the names on one side take."""
+    return 0.15 + LETTER * min(MOST_LETTERS, max(map(len, panel.labels), default=0))
+
+
+def _apart(ranks: Sequence[float]) -> list[float]:
+    """Return where the names of ranks stand: those of equal ranks one below the other, in their order.
+
+    Examples
+    --------
+    >>> _apart([1, 2.5, 2.5, 4])
+    [1.0, 2.0, 3.0, 4.0]
+    """
+    seen: dict[float, int] = {}
+    found = []
+    for rank in ranks:
+        found.append(rank - (ranks.count(rank) - 1) / 2 + seen.get(rank, 0))
+        seen[rank] = seen.get(rank, 0) + 1
+    return found
+
+
 def _fill_slopes(axes: Axes, panel: Slopes) -> None:
     axes.grid(False)
-    for place, (label, left, right) in enumerate(zip(panel.labels, panel.left, panel.right, strict=True)):
+    axes.margins(y=min(0.05, 1 / max(len(panel.labels), 1)))
+    ends = zip(panel.left, panel.right, _apart(panel.left), _apart(panel.right), strict=True)
+    for place, (label, (left, right, *beside)) in enumerate(zip(panel.labels, ends, strict=True)):
         if abs(left) < LARGEST and abs(right) < LARGEST:
-            colour = COLOURS[place % len(COLOURS)]
+            colour, name = COLOURS[place % len(COLOURS)], readable(label, MOST_LETTERS)
             axes.plot([0, 1], [left, right], color=colour, marker=MARKERS[place % len(MARKERS)])
-            axes.text(-0.05, left, readable(label, 24), ha="right", va="center")
-            axes.text(1.05, right, readable(label, 24), va="center")
-    axes.set_xticks([0, 1], [readable(side, 24) for side in panel.sides])
-    axes.set_xlim(-1, 2)
+            axes.text(-0.06, beside[0], name, ha="right", va="center")
+            axes.text(1.06, beside[1], name, va="center")
+    axes.set_xticks([0, 1], [readable(side, MOST_LETTERS) for side in panel.sides])
+    beyond = max(1.0, _beside_slopes(panel) / SLOPE)
+    axes.set_xlim(-beyond, 1 + beyond)
     axes.set_yticks([])
     axes.invert_yaxis()
     axes.spines[["left", "bottom"]].set_visible(False)

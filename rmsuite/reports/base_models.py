@@ -15,7 +15,6 @@ from rmsuite.choice.bases import BaseModels
 from rmsuite.choice.correlations import correlate, interval, why_none
 from rmsuite.choice.embedded import UNTRAINED, Related, scored_as
 from rmsuite.choice.gains import classes
-from rmsuite.errors import unknown_name
 from rmsuite.metrics import Metric, metric
 from rmsuite.reports import signatures
 from rmsuite.reports.base_records import ALL, BaseCell, BaseStudy, BaseTable, Gained, RelatedGain, Reordered, SizeClass
@@ -45,11 +44,8 @@ def base_tables(
     ResultsError
         If the cells of a task have different signatures.
     UnknownNameError
-        If there is no such metric, or a default is not among the base models.
+        If there is no such metric.
     """
-    for name in study.defaults:
-        if name not in study.tasks:
-            raise unknown_name("default base model", name, study.tasks, "name one of the base models of the study")
     labels = set(study.tasks.values())
     mine = [record for record in records if record.task in labels and record.method in set(methods)]
     with threadpool_limits(limits=1):  # the number of threads decides the last bits of sums
