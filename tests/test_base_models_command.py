@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from command_line import Toys
 from rmsuite.choice.results import read_results
 from rmsuite.choice.scores import read_scores
 from rmsuite.render.choice import CHOICE_STYLES
+from rmsuite.render.choice_figures import choice_figures
 from rmsuite.reports.choice import Settings, n_fits, sequence, study
 
 N = 14
@@ -153,6 +155,34 @@ def test_each_fit_is_announced_and_no_more_than_were_said(there):
     bases, seen = read_results("results.csv"), []
     study(bases, read_scores(["scores.csv"]), Settings(n_draws=20), lambda: seen.append(1))
     assert len(seen) == n_fits(bases) == 5
+
+
+@pytest.mark.usefixtures("there")
+def test_figures_hold_the_numbers_of_the_study_and_draw_no_row_of_gaps():
+    bases = read_results("results.csv")
+    other = np.column_stack([bases.quality, -bases.quality])
+    two = replace(bases, methods=("plain", "turned"), quality=other, categories={})
+    found = study(two, read_scores(["scores.csv"]), Settings(n_draws=20))
+    heat, covered, slopes = choice_figures(found)
+    (map_,) = heat.panels
+    assert "same" not in map_.rows
+    place = map_.rows.index("good")
+    predictors = {p.name: p for p in found.methods[0].predictors}
+    assert map_.values[place][0] == predictors["good"].correlations["spearman"].value == -map_.values[place][1]
+    assert [panel.title for panel in covered.panels] == [f"plain ({N} base models)", f"turned ({N} base models)"]
+    for line in covered.panels[0].lines:
+        assert (line.x, line.y[-1]) == (tuple(range(1, N + 1)), 1)
+    (slope,) = slopes.panels
+    assert [one + two for one, two in zip(slope.left, slope.right, strict=True)] == [N + 1] * N
+    assert slope.labels[slope.left.index(1)] == bases.models[int(np.argmax(bases.quality))]
+
+
+def test_figures_are_written_for_results_of_ones_own(there):
+    pytest.importorskip("matplotlib")
+    answer = there.bare(*MINE, "--figures", "drawn")
+    assert answer.code == 0
+    names = {path.name.partition("-results")[0] for path in Path("drawn").glob("*.svg")}
+    assert names == {"base-models-correlations", "base-models-coverage"}  # ranks need two methods
 
 
 def test_many_names_are_cut():
