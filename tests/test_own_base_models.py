@@ -176,7 +176,9 @@ def test_a_file_may_name_stages_and_a_wrong_one_is_refused(toys):
 
 def test_scores_elsewhere_are_found_under_the_own_or_the_published_name(toys):
     found = lines(toys(*RUN, "--format", "csv"))
-    assert "2 of 5 base models have no score" in {row["note"] for row in found}
+    notes = {row["note"] for row in found}
+    assert "2 of 5 base models have no score" in notes
+    assert any(note.startswith("2 of 5 embedding sets share their weights") for note in notes)
     assert number(found, "quality", section="model", method="good", name="toy-late")["source"] == "toy-gold@1"
 
 
@@ -236,6 +238,9 @@ def test_what_a_card_does_not_say_stays_missing():
     one = of_card("a", {"parameters": "many", "n_features": True})
     assert np.isnan([one.parameters, one.n_features, one.seconds]).all()
     assert of_card("b", {"parameters": 2_000_000_000}).parameters == 2
+    nothing = "none: nothing is learnt"
+    hashed = [of_card(str(n), {"weights_sha256": nothing, "n_features": n}) for n in (8, 16)]
+    assert related(hashed) == []
 
 
 def test_pairs_differ_in_one_thing_only():

@@ -10,6 +10,7 @@ from typing import Any
 
 UNTRAINED = ", untrained"  # how the family of random weights ends, on cards
 LAST = "last"
+NOTHING = "none"  # how the hash of weights begins where nothing is learnt
 BILLION = 1e9
 
 
@@ -61,12 +62,13 @@ class Related:
 
 def of_card(name: str, card: Mapping[str, Any]) -> Embedded:
     """Return what a card says of a base model."""
+    weights = str(card.get("weights_sha256", ""))
     parameters, seconds = (_number(card.get(key)) for key in ("parameters", "seconds_per_1000_responses"))
     return Embedded(
         name,
         published=str(card.get("base_model_name", "")),
         family=str(card.get("family", "")),
-        weights=str(card.get("weights_sha256", "")),
+        weights="" if weights.startswith(NOTHING) else weights,
         precision=str(card.get("precision", "")),
         layer=str(card.get("layer", "")),
         pooling=str(card.get("pooling", "")),

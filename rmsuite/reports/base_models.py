@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from rmsuite.choice.bases import BaseModels
 from rmsuite.choice.correlations import correlate, interval, why_none
-from rmsuite.choice.embedded import UNTRAINED, Related, scored_as
+from rmsuite.choice.embedded import UNTRAINED, Embedded, Related, scored_as
 from rmsuite.choice.gains import classes
 from rmsuite.metrics import Metric, metric
 from rmsuite.reports import signatures
@@ -250,7 +250,6 @@ def as_bases(table: BaseTable) -> BaseModels:
     sign = -1 if table.metric.direction == "smaller is better" else 1
     factor = sign * (100 if table.metric.percent else 1)
     values = [[_value(table.by_place[method, one.name]) for method in table.methods] for one in sets]
-    unknown = sum(math.isnan(one.parameters) for one in sets)
     return BaseModels(
         source=table.study.name,
         metric=f"{table.metric.name}{' in %' if table.metric.percent else ''}{', its sign turned' * (sign < 0)}",
@@ -261,9 +260,20 @@ def as_bases(table: BaseTable) -> BaseModels:
         families=tuple(one.family.removesuffix(UNTRAINED) for one in sets),
         facts={"embedding dimension": np.array([one.n_features for one in sets])},
         defaults=table.study.defaults,
-        notes=tuple([f"{unknown} of {len(sets)} base models have no number of parameters"] * bool(unknown)),
+        notes=tuple(_notes(sets)),
         aliases=scored_as(sets),
     )
+
+
+def _notes(sets: Sequence[Embedded]) -> list[str]:
+    unknown = sum(math.isnan(one.parameters) for one in sets)
+    weights = [one.weights for one in sets if one.weights]
+    shared = sum(weights.count(one) > 1 for one in weights)
+    alike = f"{shared} of {len(sets)} embedding sets share their weights with another one: intervals over base models"
+    return [
+        *([f"{unknown} of {len(sets)} base models have no number of parameters"] if unknown else []),
+        *([f"{alike} take them for independent, and are too narrow"] if shared else []),
+    ]
 
 
 def _value(cell: BaseCell) -> float:
