@@ -34,7 +34,7 @@ def studies(book: TaskBook, options: Namespace) -> list[BaseStudy]:
         If a file of stages cannot be read, or names what is not there.
     """
     groups: dict[tuple[object, ...], list[Task]] = {}
-    for task in planning.asked(book, options):
+    for task in planning.asked_tasks(book, options):
         same = tuple(getattr(task, name) for name in CHANGEABLE if name != FIELD)
         groups.setdefault((task.plain_label, *same), []).append(task)
     found = [_study(book, group, options) for group in groups.values()]
