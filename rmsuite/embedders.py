@@ -39,7 +39,8 @@ class EmbeddingModel(Protocol):
 
         ``base_model`` is a short name in lower-case letters, digits and hyphens; further ``base_model_name``,
         ``weights_sha256``, ``precision``, ``layer``, ``input``, ``pooling``, ``truncation`` and whatever else decides a
-        number.
+        number. `rmsuite base-models` also reads ``family``, ``parameters`` (their number), ``stage`` and ``after`` (how
+        the model was trained on, and the ``base_model`` that it was trained from), and ``seconds_per_1000_responses``.
         """
         ...
 

@@ -124,13 +124,16 @@ def _what(one: Embedded, other: Embedded) -> Iterator[str]:
     elif one.weights and one.weights == other.weights:
         yield from _same_weights(one, other)
     elif one.stem and one.stem == other.stem and one.published != one.stem and other.published == other.stem:
-        same = (one.layer, one.pooling, one.n_features) == (other.layer, other.pooling, other.n_features)
-        yield from [f"precision: {one.precision}, not {other.precision}"] if same else []
+        yield from [] if _differ(one, other) else [f"precision: {one.precision}, not {other.precision}"]
+
+
+def _differ(one: Embedded, other: Embedded) -> list[str]:
+    """Return which facts differ; what neither card says does not."""
+    return [name for name in ("layer", "pooling", "n_features") if str(getattr(one, name)) != str(getattr(other, name))]
 
 
 def _same_weights(one: Embedded, other: Embedded) -> Iterator[str]:
-    facts = ("layer", "pooling", "n_features")
-    differ = [name for name in facts if getattr(one, name) != getattr(other, name)]
+    differ = _differ(one, other)
     if differ == ["layer"] and other.layer == LAST:
         yield f"layer: {one.layer}, not {LAST}"
     elif differ == ["pooling"] and one.pooling < other.pooling:

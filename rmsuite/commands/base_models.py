@@ -33,6 +33,8 @@ def show_choice(options: Namespace) -> int:
     if options.method:
         return _show_own(options)
     _refuse_what_has_no_effect(options)
+    if options.plugin:
+        shared.catalogue(options)  # a broken one is a mistake, needed or not
     bases, scores = read_results(options.results or PAPER), read_scores(options.scores or [BUNDLED])
     found = _studied(bases, scores, options, SIZES)
     print(render_choice(found, options.format), flush=True)
