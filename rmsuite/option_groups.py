@@ -107,6 +107,12 @@ def add_base_models(command: argparse.ArgumentParser) -> None:
             "CSV or JSON of scores on benchmarks elsewhere, or 'bundled' (repeatable; default: bundled)",
         ),
         ("--default", "MODEL", "a base model that one would take without a study (repeatable)"),
+        (
+            "--log-probabilities",
+            "FILE",
+            "CSV or JSON of documents' log-probabilities under base models, as `rmsuite log-probabilities` writes it "
+            "(repeatable)",
+        ),
     ):
         command.add_argument(option, action="append", metavar=metavar, help=help)
     command.add_argument(
@@ -117,6 +123,10 @@ def add_base_models(command: argparse.ArgumentParser) -> None:
     )
     sizes = "where classes of size end, in billions of parameters (3,6 if not given; of methods 0.01,0.1)"
     command.add_argument("--sizes", type=bounds, metavar="A,B,...", help=sizes)
+    per = "what log-probabilities are the mean per (default: token)"
+    command.add_argument("--per", choices=("token", "byte"), help=per)
+    inherit = "give models without log-probabilities those of the largest of their family that saw as many tokens"
+    command.add_argument("--inherit", action="store_true", help=inherit)
     ties = ("expected", "table-order")
     command.add_argument("--ties", choices=ties, default="expected", help="rule of coverage (default: expected)")
     command.add_argument(

@@ -13,6 +13,8 @@ import numpy as np
 from rmsuite.choice import names
 from rmsuite.errors import InputError
 
+PARAMETERS = "parameters"
+
 
 @dataclass(frozen=True)
 class Step:
@@ -93,6 +95,11 @@ class BaseModels:
 
     def _refuse(self, expected: str, got: str) -> None:
         raise InputError(who=f"base models of {self.source}", expected=expected, got=got, do="correct the table")
+
+    @property
+    def before_training(self) -> dict[str, np.ndarray]:
+        """The number of parameters and the other facts, each (n_models,)."""
+        return {PARAMETERS: self.parameters, **self.facts}
 
     @property
     def order(self) -> np.ndarray:

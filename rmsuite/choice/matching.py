@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -29,6 +29,8 @@ class Matched:
         Models of the table that have a score, and models of the scores that the table does not have.
     notes : tuple of str
         What was not used, in words, with counts.
+    documents : mapping of str to ndarray (n_models,)
+        Mean log-probability of the documents of a category, where such are given.
     """
 
     benchmarks: Mapping[str, np.ndarray]
@@ -36,6 +38,7 @@ class Matched:
     n_with_scores: int
     n_others: int
     notes: tuple[str, ...]
+    documents: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def match(bases: BaseModels, scores: Scores) -> Matched:

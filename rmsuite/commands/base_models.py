@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from rmsuite.choice.bases import BaseModels
 from rmsuite.choice.gains import SIZES
+from rmsuite.choice.presence import TOKEN, Presence, read_presence
 from rmsuite.choice.results import read_results
 from rmsuite.choice.scores import BUNDLED, Scores, read_scores
 from rmsuite.commands import ending, figures, own_bases, planning, run, shared
@@ -36,7 +37,7 @@ def show_choice(options: Namespace) -> int:
     if options.plugin:
         shared.catalogue(options)  # a broken one is a mistake, needed or not
     bases, scores = read_results(options.results or PAPER), read_scores(options.scores or [BUNDLED])
-    found = _studied(bases, scores, options, SIZES)
+    found = _studied(bases, scores, _presence(options), options, SIZES)
     print(render_choice(found, options.format), flush=True)
     figures.write(options, lambda: choice_figures(found))
     return 0
@@ -50,16 +51,30 @@ def _refuse_what_has_no_effect(options: Namespace) -> None:
             raise RmsuiteError(who=option, expected=expected, got="none", do=do)
 
 
-def _studied(bases: BaseModels, scores: Scores, options: Namespace, sizes: Sequence[float]) -> Choice:
+def _presence(options: Namespace) -> Presence | None:
+    if options.log_probabilities:
+        return read_presence(options.log_probabilities, options.per or TOKEN)
+    for option, given in (("--per", options.per), ("--inherit", options.inherit)):
+        if given:
+            do = f"add --log-probabilities FILE, or leave out {option}"
+            raise RmsuiteError(who=option, expected="--log-probabilities too", got="none", do=do)
+    return None
+
+
+def _studied(
+    bases: BaseModels, scores: Scores, presence: Presence | None, options: Namespace, sizes: Sequence[float]
+) -> Choice:
     settings = Settings(
         ties=options.ties,
         n_draws=options.draws,
         seed=options.seed,
         sizes=options.sizes or tuple(sizes),
         defaults=None if options.default is None else tuple(options.default),
+        inherit=options.inherit,
     )
-    with tqdm(total=n_fits(bases), unit="fit", leave=False, disable=not sys.stderr.isatty()) as bar:
-        return study(bases, scores, settings, bar.update)
+    n = n_fits(bases, presence is not None)
+    with tqdm(total=n, unit="fit", leave=False, disable=not sys.stderr.isatty()) as bar:
+        return study(bases, scores, settings, bar.update, presence)
 
 
 def _show_own(options: Namespace) -> int:
@@ -68,6 +83,7 @@ def _show_own(options: Namespace) -> int:
         metric(name)  # a misspelt one is refused before anything is run
     catalogue = shared.catalogue(options)
     found, scores = own_bases.studies(shared.book(catalogue), options), read_scores(options.scores or [BUNDLED])
+    presence = _presence(options)
     entrants = planning.entrants(catalogue, options.method)
     options = Namespace(**{**vars(options), "task": [label for one in found for label in one.tasks.values()]})
     if options.dry_run:
@@ -75,18 +91,22 @@ def _show_own(options: Namespace) -> int:
     ran = run.run_cells(catalogue, options, entrants)
     methods = [entrant.configured.label for entrant in entrants]
     with ending.with_what_is_there(ran):
-        _print(found, ran, methods, scores, options)
+        _print(found, ran, methods, (scores, presence), options)
     return ending.conclude(options, ran)
 
 
 def _print(
-    found: Sequence[BaseStudy], ran: ending.Ran, methods: Sequence[str], scores: Scores, options: Namespace
+    found: Sequence[BaseStudy],
+    ran: ending.Ran,
+    methods: Sequence[str],
+    known: tuple[Scores, Presence | None],
+    options: Namespace,
 ) -> None:
     sizes = options.sizes or base_models.SIZES
     shown: list[tuple[BaseTable, Choice | None]] = []
     for one in found:
         for table in base_tables(ran.records, one, methods, options.metric, sizes):
             ordered = table.metric.ordered
-            shown.append((table, _studied(as_bases(table), scores, options, sizes) if ordered else None))
+            shown.append((table, _studied(as_bases(table), *known, options, sizes) if ordered else None))
     print(render_own(shown, options.format), flush=True)
     figures.write(options, lambda: [one for _, choice in shown if choice for one in choice_figures(choice)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rmsuite.render.choice_lines import Line, line
+from rmsuite.render.lines import Line, line
 from rmsuite.reports.base_records import BaseTable, Gained
 
 

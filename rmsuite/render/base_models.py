@@ -6,11 +6,12 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from rmsuite.choice.embedded import Embedded, scored_as
-from rmsuite.render import base_lines, choice_lines, markdown, text
-from rmsuite.render.cells import GAP, TOWARDS, Cell, Grid, cell, finite, plain
+from rmsuite.render import base_lines, choice_lines, lines, markdown, text
+from rmsuite.render.cells import GAP, TOWARDS, Cell, cell, finite, plain
 from rmsuite.render.cells import number as of_metric
-from rmsuite.render.choice import Block, Section, number, sections
+from rmsuite.render.choice import sections
 from rmsuite.render.footer import few_prompts, interval_line
+from rmsuite.render.sections import Block, Section, number, tabulated
 from rmsuite.reports.base_records import BaseCell, BaseTable, Gained
 from rmsuite.reports.choice import Choice
 from rmsuite.statistics.comparisons import FAMILY_LEVEL
@@ -47,11 +48,6 @@ def _title(table: BaseTable, said: str) -> str:
     return f"{table.study.name}: {said}: {table.metric.name}"
 
 
-def _grid(headers: Sequence[str], rows: Sequence[Sequence[str | Cell]]) -> Grid:
-    cells = tuple(tuple(one if isinstance(one, Cell) else Cell(plain(one)) for one in row) for row in rows)
-    return Grid(tuple(map(plain, headers)), cells)
-
-
 def _by_base(table: BaseTable, printed: Callable[[BaseCell], str | Cell]) -> list[list[str | Cell]]:
     return [[base, *(printed(table.by_place[method, base]) for method in table.methods)] for base in table.bases]
 
@@ -79,7 +75,7 @@ def _values(table: BaseTable) -> Section:
         f"Signature: {table.signature}",
     ]
     headers = ("base model", *(f"{method}{unit}" for method in table.methods))
-    return _title(table, "base models by methods"), _grid(headers, _by_base(table, printed)), lines
+    return _title(table, "base models by methods"), tabulated(headers, _by_base(table, printed)), lines
 
 
 def _gains(table: BaseTable) -> Section:
@@ -92,7 +88,7 @@ def _gains(table: BaseTable) -> Section:
     ]
     rows = _by_base(table, lambda one: _gained(one.gain, table))
     headers = ("base model", *(f"gain with {method}" for method in table.methods))
-    return _title(table, "gain over the default base model"), _grid(headers, rows), lines
+    return _title(table, "gain over the default base model"), tabulated(headers, rows), lines
 
 
 def _unit(table: BaseTable) -> str:
@@ -130,7 +126,7 @@ def _classes(table: BaseTable) -> Section:
         *(f"Note: {one.method}, {one.size}: {one.note}." for one in table.classes if one.note),
     ]
     headers = ("method", "size", "base models", "default", "best", "gain", "spread", "by chance", "reach")
-    return _title(table, "base models of one size"), _grid(headers, rows), lines
+    return _title(table, "base models of one size"), tabulated(headers, rows), lines
 
 
 def _orders(table: BaseTable) -> Section:
@@ -149,7 +145,7 @@ def _orders(table: BaseTable) -> Section:
     ]
     return (
         _title(table, "does the method reorder the base models"),
-        _grid(("methods", "base models", "spearman"), rows),
+        tabulated(("methods", "base models", "spearman"), rows),
         lines,
     )
 
@@ -171,7 +167,7 @@ def _related(table: BaseTable) -> Section:
         *(f"Note: {c.pair.first} - {c.pair.second}, {c.method}: {c.note}." for c in table.related if c.note),
     ]
     headers = ("base models", "what differs", "prompts", *table.methods)
-    return _title(table, "base models that differ in one thing"), _grid(headers, rows), lines
+    return _title(table, "base models that differ in one thing"), tabulated(headers, rows), lines
 
 
 def _cost(table: BaseTable) -> Section:
@@ -195,7 +191,7 @@ def _cost(table: BaseTable) -> Section:
         *([f"Not on the cards: {', '.join(missing)}."] if missing else []),
     ]
     headers = ("base model", "dimension", "parameters, M", "s per 1,000", "family", "precision", "layer", "pooling")
-    return f"{table.study.name}: what base models cost", _grid((*headers, "scores as"), rows), lines
+    return f"{table.study.name}: what base models cost", tabulated((*headers, "scores as"), rows), lines
 
 
 def _n_missing(sets: Sequence[Embedded], key: str) -> int:
@@ -209,7 +205,7 @@ def _csv(shown: Shown) -> str:
         for table, choice in shown
         for line in (*base_lines.lines(table), *(choice_lines.lines(choice) if choice else ()))
     ]
-    return choice_lines.written(found)
+    return lines.written(found)
 
 
 OWN_STYLES: Mapping[str, Callable[[Shown], str]] = {

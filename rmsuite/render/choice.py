@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
+from rmsuite.choice.bases import PARAMETERS
 from rmsuite.choice.components import Components
 from rmsuite.choice.correlations import FEWEST
 from rmsuite.choice.coverage import FLOORS, RULES, TOP, chance, top
-from rmsuite.render import choice_lines, markdown, text
-from rmsuite.render.cells import GAP, Cell, Grid, plain
-from rmsuite.reports.choice import PARAMETERS, SINGLE, ByMethod, Candidate, Choice, Predictor, sequence
+from rmsuite.render import choice_lines, markdown, presence, text
+from rmsuite.render.cells import GAP, plain
+from rmsuite.render.sections import Block, Section, number, tabulated
+from rmsuite.reports.choice import SINGLE, ByMethod, Candidate, Choice, Predictor, sequence
 from rmsuite.statistics.comparisons import FAMILY_LEVEL
 
 SHOWN = 10  # components
-Section = tuple[str, Grid, list[str]]
-Block = Callable[[str, Grid, list[str]], str]
 
 
 def render_choice(choice: Choice, style: str) -> str:
@@ -42,25 +42,8 @@ def sections(choice: Choice, gains: bool = True) -> Iterator[Section]:
     yield from ([_gains(choice), _spreads(choice)] if gains else [])
     yield from ([_agreements(choice)] if choice.agreements else [])
     yield from ([_stages(choice)] if choice.stages else [])
+    yield from (presence.sections(choice.documents) if choice.documents else [])
     yield _table(choice)
-
-
-def _grid(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> Grid:
-    return Grid(tuple(map(plain, headers)), tuple(tuple(Cell(plain(cell)) for cell in row) for row in rows))
-
-
-def number(value: float, style: str = ".2f") -> str:
-    """Print a number; what is none as a dash. There is no minus zero.
-
-    Examples
-    --------
-    >>> number(-0.001), number(0.001, "+.1f"), number(float("nan"))
-    ('0.00', '+0.0', '-')
-    """
-    if not math.isfinite(value):
-        return GAP
-    printed = f"{value:{style}}"
-    return f"{0:{style}}" if float(printed) == 0 else printed
 
 
 def _predictors(choice: Choice, one: ByMethod) -> Section:
@@ -71,26 +54,26 @@ def _predictors(choice: Choice, one: ByMethod) -> Section:
     none = sequence([f"{p.name} ({p.correlations['pearson'].note})" for p in order if p.correlations["pearson"].note])
     return (
         f"{choice.bases.source}: {one.method}: quality and what is known before training",
-        _grid(headers, rows),
+        tabulated(headers, rows),
         [
             "Correlations over base models, with 95% intervals: percentile bootstrap of models, "
             f"{choice.settings.n_draws:,} draws, seed {choice.settings.seed}. *: p < {FAMILY_LEVEL:g}, Holm-corrected "
             "over the rows of the column.",
             f"{_coverage(choice)} Kept: reaches {' and '.join(f'{v:g} at k = {k}' for k, v in FLOORS.items())}.",
             *([f"No correlation: {none}."] if none else []),
-            *([f"{few} benchmarks are known of fewer than {FEWEST} of the models, and left out."] if few else []),
+            *([f"{few} rows are known of fewer than {FEWEST} of the models, and left out."] if few else []),
         ],
     )
 
 
 def _of_few(predictor: Predictor) -> bool:
     """Whether a row would have gaps only."""
-    return predictor.kind == "benchmark" and predictor.correlations["pearson"].n_models < FEWEST
+    return predictor.kind in ("documents", "benchmark") and predictor.correlations["pearson"].n_models < FEWEST
 
 
 def _place(predictor: Predictor) -> tuple[int, float]:
     value = predictor.correlations["spearman"].value
-    kinds = ("fact", "merged", "benchmark")
+    kinds = ("fact", "documents", "merged", "benchmark")
     return kinds.index(predictor.kind), -value if math.isfinite(value) else math.inf
 
 
@@ -132,7 +115,7 @@ def _candidates(choice: Choice, one: ByMethod) -> Section:
     headers = ("way to choose", "spearman", *_headers(), "minus parameters", "minus best single", "mean error")
     return (
         f"{choice.bases.source}: {one.method}: ways to choose, over the same {one.n_compared} models",
-        _grid(headers, rows),
+        tabulated(headers, rows),
         [
             f"Minus: differences of cover {TOP[0]}-{TOP[-1]}. Mean error: absolute, in the unit of quality.",
             "Selector: elastic net over polynomials of standardised features, hyperparameters by 10-fold "
@@ -179,7 +162,11 @@ def _components(found: Components) -> Section:
     used = found.used
     said = f"Shares of variance, of {len(used.names)} standardised benchmarks over {found.n_models} models; "
     more = f"{used.n_gaps} gaps are means, {len(used.left_out)} benchmarks are left out."
-    return "principal components of the benchmarks", _grid(("component", "share %", "in all %"), rows), [said + more]
+    return (
+        "principal components of the benchmarks",
+        tabulated(("component", "share %", "in all %"), rows),
+        [said + more],
+    )
 
 
 def _gains(choice: Choice) -> Section:
@@ -198,7 +185,11 @@ def _gains(choice: Choice) -> Section:
     headers = ("method", "size", "models", "default", "best", "gain, points", "gain, % of the default")
     notes = [f"Note: {g.method}, {g.size}: {g.note}." for g in choice.gains if g.note]
     said = "Best: of the same size, by the results that measure it, so gains lean upwards. "
-    return "gain over the default base model", _grid(headers, rows), [f"{said}Quality: {choice.bases.metric}.", *notes]
+    return (
+        "gain over the default base model",
+        tabulated(headers, rows),
+        [f"{said}Quality: {choice.bases.metric}.", *notes],
+    )
 
 
 def _percent(share: float) -> str:
@@ -209,7 +200,11 @@ def _spreads(choice: Choice) -> Section:
     names = dict.fromkeys(one.of for one in choice.spreads)
     found: Mapping[tuple[str, str], float] = {(one.method, one.of): one.deviation for one in choice.spreads}
     rows = [[method, *(number(found[method, name], ".1f") for name in names)] for method in choice.bases.methods]
-    return "spread over base models", _grid(("method", *names), rows), ["Standard deviations (n - 1) over base models."]
+    return (
+        "spread over base models",
+        tabulated(("method", *names), rows),
+        ["Standard deviations (n - 1) over base models."],
+    )
 
 
 def _agreements(choice: Choice) -> Section:
@@ -226,7 +221,7 @@ def _agreements(choice: Choice) -> Section:
         for a in choice.agreements
     ]
     said = "Two methods over the same base models: cover is of the first's best ones by the second's order; difference "
-    return "do methods agree on base models", _grid(headers, rows), [f"{said}is the first minus the second."]
+    return "do methods agree on base models", tabulated(headers, rows), [f"{said}is the first minus the second."]
 
 
 def _stages(choice: Choice) -> Section:
@@ -238,7 +233,7 @@ def _stages(choice: Choice) -> Section:
     said = (
         "In parentheses: the change in % of the checkpoint that it was trained from; of the one that its chain begins "
     )
-    return "stages of post-training", _grid(headers, rows), [f"{said}with. A dash: that one has no result."]
+    return "stages of post-training", tabulated(headers, rows), [f"{said}with. A dash: that one has no result."]
 
 
 def _changed(value: float, before: float, start: float) -> str:
@@ -260,7 +255,7 @@ def _table(choice: Choice) -> Section:
     none = "No principal components: fewer than two benchmarks are known of enough of the models."
     lines = [*([] if choice.components else [none]), *(f"Note: {note.rstrip('.')}." for note in choice.notes)]
     lines += [f"Source: {bases.citation}. Licence: {bases.licence}."] if bases.citation else []
-    return f"{bases.source}: what this rests on", _grid(("", "count"), rows), lines
+    return f"{bases.source}: what this rests on", tabulated(("", "count"), rows), lines
 
 
 CHOICE_STYLES: Mapping[str, Callable[[Choice], str]] = {

@@ -2,41 +2,19 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from rmsuite.choice.correlations import Correlation
-from rmsuite.render.comma_separated import guarded
+from rmsuite.render import presence
+from rmsuite.render.lines import Line, line, written
 from rmsuite.reports.choice import ByMethod, Choice
-
-FIELDS = (
-    *("section", "method", "name", "of", "statistic", "value", "low", "high", "p", "p_holm", "n_models", "note"),
-    "source",
-)
-Line = dict[str, object]
 
 
 def write(choice: Choice) -> str:
     """Return all numbers of a study; what is not there is an empty cell."""
     return written(lines(choice))
-
-
-def written(found: Iterable[Line]) -> str:
-    """Return lines as CSV."""
-    out = io.StringIO()
-    writer = csv.DictWriter(out, FIELDS, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(map(_printed, found))
-    return out.getvalue().rstrip("\n").encode("utf-8", "replace").decode()  # half characters cannot be stored
-
-
-def _printed(line: Line) -> Line:
-    whole = {name: value for name, value in line.items() if not (isinstance(value, float) and not math.isfinite(value))}
-    return {name: guarded(value) if isinstance(value, str) else value for name, value in whole.items()}
 
 
 def lines(choice: Choice) -> Iterator[Line]:
@@ -56,13 +34,9 @@ def _lines(choice: Choice) -> Iterator[Line]:
         yield line("spread", spread.method, spread.of, "deviation", spread.deviation, n_models=spread.n_models)
     yield from _agreements(choice)
     yield from _stages(choice)
+    yield from presence.lines(choice.documents) if choice.documents else ()
     for note in choice.notes:
         yield {"section": "note", "note": note}
-
-
-def line(section: str, method: str, name: str, statistic: str, value: float, **more: object) -> Line:
-    """Return one number."""
-    return {"section": section, "method": method, "name": name, "statistic": statistic, "value": float(value), **more}
 
 
 def _correlation(section: str, method: str, name: str, statistic: str, one: Correlation) -> Line:

@@ -11,19 +11,21 @@ from threadpoolctl import threadpool_limits
 
 from rmsuite import seeds
 from rmsuite.choice import correlations, coverage
-from rmsuite.choice.bases import BaseModels
+from rmsuite.choice.bases import PARAMETERS, BaseModels
 from rmsuite.choice.columns import Used
 from rmsuite.choice.components import Components, components
 from rmsuite.choice.correlations import Correlation, Draws
 from rmsuite.choice.gains import SIZES, Gain, gains
 from rmsuite.choice.matching import Matched, match
 from rmsuite.choice.merging import merged
+from rmsuite.choice.presence import Presence
 from rmsuite.choice.scores import Scores
 from rmsuite.choice.selector import Selected, select
 from rmsuite.choice.spread import Agreement, Spread, agreements, spreads
 from rmsuite.choice.stages import Stage, stages
+from rmsuite.reports.presence import Documents, documents_of, tell
 
-PARAMETERS, SINGLE, MERGED = "parameters", "best single benchmark", "merged benchmarks"
+SINGLE, MERGED = "best single benchmark", "merged benchmarks"
 IN_SAMPLE, UNSEEN = "selector, in sample", "selector, new family"
 NO_BENCHMARK = "no benchmark is known of enough of the models"
 RANKED = "spearman"  # the correlation that says which single benchmark is the best one
@@ -31,21 +33,25 @@ RANKED = "spearman"  # the correlation that says which single benchmark is the b
 
 @dataclass(frozen=True)
 class Settings:
-    """How base models are analysed: rule of ties, resamples, root of random streams, sizes, default base models."""
+    """How base models are analysed: rule of ties, resamples, root of random streams, sizes, default base models.
+
+    ``inherit`` gives models without log-probabilities those of the largest model of their family.
+    """
 
     ties: str = "expected"
     n_draws: int = 2000
     seed: int = 0
     sizes: tuple[float, ...] = SIZES
     defaults: tuple[str, ...] | None = None
+    inherit: bool = False
 
 
 @dataclass(frozen=True)
 class Predictor:
     """A column that is known before training, against quality, over the models that have both.
 
-    ``kind`` is fact, benchmark or merged. ``curve`` (n_models,) is its coverage at every k, ``kept`` whether that
-    reaches ``coverage.FLOORS``.
+    ``kind`` is fact, documents, benchmark or merged. ``curve`` (n_models,) is its coverage at every k, ``kept`` whether
+    that reaches ``coverage.FLOORS``.
     """
 
     name: str
@@ -101,14 +107,20 @@ class Choice:
     stages: tuple[Stage, ...]
     categories: tuple[str, ...]
     notes: tuple[str, ...]
+    documents: Documents | None = None
 
 
 def study(
-    bases: BaseModels, scores: Scores, settings: Settings | None = None, advance: Callable[[], object] = lambda: None
+    bases: BaseModels,
+    scores: Scores,
+    settings: Settings | None = None,
+    advance: Callable[[], object] = lambda: None,
+    presence: Presence | None = None,
 ) -> Choice:
     """Analyse base models by methods with what is known of them before training.
 
-    ``advance`` is called before each fit of a selector, of which ``n_fits`` says how many there may be.
+    ``advance`` is called before each fit of a selector, of which ``n_fits`` says how many there may be; ``presence``
+    holds log-probabilities of documents, whose means by category may help to choose.
 
     Raises
     ------
@@ -119,9 +131,12 @@ def study(
     defaults = bases.defaults if chosen.defaults is None else chosen.defaults
     matched = match(bases, scores)
     bases = replace(bases, parameters=matched.parameters)
+    columns, notes = documents_of(bases, presence, chosen.inherit) if presence else ({}, ())
+    matched = replace(matched, documents=columns)
     better = gains(bases, defaults, chosen.sizes)  # a misspelt default is refused before anything is learnt
     with threadpool_limits(limits=1):  # the number of threads decides the last bits of sums
         mean, used = merged(matched.benchmarks)
+        draws = Draws(chosen.n_draws, seeds.seed(chosen.seed, "bootstrap", study="log-probabilities"))
         return Choice(
             bases=bases,
             settings=chosen,
@@ -137,12 +152,16 @@ def study(
             stages=tuple(stages(bases.steps)),
             categories=(*bases.categories, "quality"),
             notes=(*bases.notes, *scores.notes, *matched.notes),
+            documents=tell(bases, matched, presence, notes, draws, _folds(chosen, advance)) if presence else None,
         )
 
 
-def n_fits(bases: BaseModels) -> int:
-    """Return how many selectors are learnt at most: of each method one on all models, and one without each family."""
-    return len(bases.methods) * (1 + len(set(bases.families)))
+def n_fits(bases: BaseModels, documents: bool = False) -> int:
+    """Return how many selectors are learnt at most: of each method one on all models, and one without each family.
+
+    With documents there are three times as many: two more selectors are compared over the models that have them.
+    """
+    return len(bases.methods) * (1 + len(set(bases.families))) * (3 if documents else 1)
 
 
 def _by_method(
@@ -156,12 +175,12 @@ def _by_method(
     quality = bases.quality[:, place]
     rows = bases.order[~np.isnan(quality[bases.order])]  # random draws go by name, not by the table's order
     table = np.flatnonzero(~np.isnan(quality))
-    facts = {PARAMETERS: bases.parameters, **bases.facts}
-    columns = {**facts, **matched.benchmarks, **({} if mean is None else {MERGED: mean})}
+    facts = bases.before_training
+    columns = {**facts, **matched.documents, **matched.benchmarks, **({} if mean is None else {MERGED: mean})}
     draws = Draws(settings.n_draws, seeds.seed(settings.seed, "bootstrap", study="base-models"))
     found = correlations.against(quality[rows], {name: one[rows] for name, one in columns.items()}, draws)
     predictors = [
-        _predictor(name, _kind(name, facts), one[table], quality[table], found[name], settings)
+        _predictor(name, _kind(name, bases, matched), one[table], quality[table], found[name], settings)
         for name, one in columns.items()
     ]
     selected = _selected(facts, matched, bases, quality, rows, settings, advance)
@@ -172,8 +191,9 @@ def _by_method(
     return ByMethod(named, len(table), tuple(predictors), tuple(candidates), selected, best, compared)
 
 
-def _kind(name: str, facts: Mapping[str, np.ndarray]) -> str:
-    return "fact" if name in facts else "merged" if name == MERGED else "benchmark"
+def _kind(name: str, bases: BaseModels, matched: Matched) -> str:
+    of = {**dict.fromkeys(matched.documents, "documents"), **dict.fromkeys(bases.before_training, "fact")}
+    return of.get(name, "merged" if name == MERGED else "benchmark")
 
 
 def _predictor(
@@ -199,16 +219,22 @@ def _selected(
     advance: Callable[[], object],
 ) -> Selected:
     """Return what a selector predicts, in the table's order; it learns in the order of names."""
+    mine, others = ({name: one[rows] for name, one in columns.items()} for columns in (facts, matched.benchmarks))
+    families = [bases.families[row] for row in rows]
+    found = select(mine, others, quality[rows], families, _folds(settings, advance))
+    whole = np.full((2, len(quality)), np.nan)
+    whole[:, rows] = found.in_sample, found.unseen
+    return replace(found, in_sample=whole[0], unseen=whole[1])
+
+
+def _folds(settings: Settings, advance: Callable[[], object]) -> Callable[[str], np.random.Generator]:
+    """Return what gives the generator that deals models to folds, by the family that is left out."""
 
     def rng(family: str) -> np.random.Generator:
         advance()
         return seeds.generator(settings.seed, "permutation", study="base-models", family=family)
 
-    mine, others = ({name: one[rows] for name, one in columns.items()} for columns in (facts, matched.benchmarks))
-    found = select(mine, others, quality[rows], [bases.families[row] for row in rows], rng)
-    whole = np.full((2, len(quality)), np.nan)
-    whole[:, rows] = found.in_sample, found.unseen
-    return replace(found, in_sample=whole[0], unseen=whole[1])
+    return rng
 
 
 def _candidates(

@@ -1,0 +1,138 @@
+"""What log-probabilities of documents say of base models, as tables and as lines of CSV."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+
+from rmsuite.choice.divergence import BINS, FEWEST, SWAPS, Distance
+from rmsuite.choice.presence import BYTE, Mean
+from rmsuite.render.cells import GAP
+from rmsuite.render.lines import Line, line
+from rmsuite.render.sections import Section, number, tabulated
+from rmsuite.reports.presence import UNSEEN, Documents, Error
+from rmsuite.statistics.comparisons import FAMILY_LEVEL, holm
+
+MOST_PAIRS = 30  # rows of a table: all pairs of many models are too many to read
+
+
+def sections(found: Documents) -> Iterator[Section]:
+    """Yield the tables: means by category, distances between models, and what the means add to the selectors."""
+    yield _means(found)
+    yield from ([_distances(found)] if found.distances else [])
+    yield _errors(found)
+
+
+def _means(found: Documents) -> Section:
+    held = {(mean.model, mean.category): mean for mean in found.means}
+    categories = [category.name for category in found.presence.categories]
+    counts = [f"{c.name} ({len(c.documents)})" for c in found.presence.categories]
+    rows = [[model, *(_mean(held.get((model, name))) for name in categories)] for model in found.presence.models]
+    unit = found.presence.unit
+    title = f"log-probabilities of documents: mean per {unit}, by category (documents)"
+    means = (
+        f"Mean over documents of the mean log-probability per {unit}, in nats, with Student's 95% interval; larger: "
+        "likelier, as documents like those that a model was trained on are."
+    )
+    differ = "" if unit == BYTE else " Tokens differ between tokenizers: --per byte compares models that have others."
+    return (
+        title,
+        tabulated(("model", *counts), rows),
+        [means + differ, *(f"Note: {n.rstrip('.')}." for n in found.notes)],
+    )
+
+
+def _mean(mean: Mean | None) -> str:
+    if mean is None:
+        return GAP
+    shown = number(mean.value, ".3f")
+    return shown if math.isnan(mean.low) else f"{shown} [{number(mean.low, '.3f')}, {number(mean.high, '.3f')}]"
+
+
+def _distances(found: Documents) -> Section:
+    categories = [category.name for category in found.presence.categories]
+    pairs: dict[tuple[str, str], dict[str, Distance]] = {}
+    for one in found.distances:
+        pairs.setdefault((one.first, one.second), {})[one.category] = one
+    order = sorted(pairs, key=lambda pair: -_average(pairs[pair].values()))
+    stars = _significant(found.distances)
+    rows = [
+        [
+            f"{first}, {second}",
+            number(_average(pairs[first, second].values())),
+            *(_distance(pairs[first, second].get(name), stars) for name in categories),
+        ]
+        for first, second in order[:MOST_PAIRS]
+    ]
+    more = [f"{len(order) - MOST_PAIRS} closer pairs are in --format csv."] if len(order) > MOST_PAIRS else []
+    said = (
+        f"Jensen-Shannon distance of the two models' log-probabilities, from 0 to 1, over {BINS} bins of equal mass; "
+        f"in parentheses what chance gives if models change places at random, document by document ({SWAPS} draws)"
+    )
+    stars_are = f"*: p < {FAMILY_LEVEL:g} by these, Holm-corrected over all"
+    n_tests = sum(not math.isnan(one.p) for one in found.distances)
+    if n_tests >= FAMILY_LEVEL * (1 + SWAPS):
+        stars_are = f"No test: {n_tests:,} are too many to correct for"
+    return (
+        "distances between models by their log-probabilities",
+        tabulated(("models", "mean", *categories), rows),
+        [f"{said}. {stars_are}. A dash: fewer than {FEWEST} documents.", *more],
+    )
+
+
+def _average(distances: Iterable[Distance]) -> float:
+    values = [one.value for one in distances if math.isfinite(one.value)]
+    return float(np.mean(values)) if values else -math.inf
+
+
+def _significant(distances: Sequence[Distance]) -> set[Distance]:
+    tested = [one for one in distances if not math.isnan(one.p)]
+    return {one for one, p in zip(tested, holm([one.p for one in tested]), strict=True) if p < FAMILY_LEVEL}
+
+
+def _distance(one: Distance | None, stars: set[Distance]) -> str:
+    if one is None or math.isnan(one.value):
+        return GAP
+    return f"{number(one.value)} ({number(one.chance)}){'*' if one in stars else ''}"
+
+
+def _errors(found: Documents) -> Section:
+    headers = ("method", "predicts", "base models", "mean error", "with documents", "difference")
+    rows = [_error(one) for one in found.errors]
+    notes = [f"Note: {one.method}, {one.kind}: {one.note}." for one in found.errors if one.note]
+    said = (
+        "Mean absolute error of the selector, in the unit of quality, without and with the category means, over the "
+        "same base models. In sample, as in arXiv:2505.10775: of the models that it learnt from, so that more features "
+        f"look better than they are; {UNSEEN}: of each family with nothing of it seen. Difference: below 0 where "
+        "documents help; 95% interval by a bootstrap of families."
+    )
+    return "do the documents help to choose", tabulated(headers, rows), [said, *notes]
+
+
+def _error(one: Error) -> list[str]:
+    bounds = "" if math.isnan(one.low) else f" [{number(one.low, '+.2f')}, {number(one.high, '+.2f')}]"
+    shown = f"{number(one.difference, '+.2f')}{bounds}"
+    return [one.method, one.kind, str(one.n_models), number(one.without), number(one.with_), shown]
+
+
+def lines(found: Documents) -> Iterator[Line]:
+    """Yield all numbers, each with the table that it is of."""
+    unit = found.presence.unit
+    for mean in found.means:
+        bounds = {"low": mean.low, "high": mean.high}
+        yield line("presence", "", mean.model, f"mean per {unit}", mean.value, of=mean.category, **bounds)
+        yield line("presence", "", mean.model, "documents", mean.n_documents, of=mean.category)
+    for one in found.distances:
+        name = f"{one.first}, {one.second}"
+        yield line("distance", "", name, "Jensen-Shannon", one.value, of=one.category, p=one.p)
+        yield line("distance", "", name, "by chance", one.chance, of=one.category)
+    for error in found.errors:
+        more: Line = {"n_models": error.n_models, "note": error.note}
+        yield line("documents", error.method, error.kind, "error without", error.without, **more)
+        yield line("documents", error.method, error.kind, "error with", error.with_, **more)
+        bounds = {"low": error.low, "high": error.high}
+        yield line("documents", error.method, error.kind, "difference", error.difference, **bounds, **more)
+    for note in found.notes:
+        yield {"section": "note", "name": "documents", "note": note}
