@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from rmsuite.choice import coverage
-from rmsuite.choice.correlations import correlate, critical
+from rmsuite.choice.correlations import Draws, correlate, critical
 from rmsuite.choice.gains import gains
 from rmsuite.choice.results import read_results
 from rmsuite.choice.scores import read_scores
@@ -109,9 +109,22 @@ def test_standard_deviations_to_the_digit(method):
 
 
 def test_regression_is_ahead_of_bradley_terry_but_for_three_models():
-    (one,) = agreements(BASES, "table-order")
+    (one,) = agreements(BASES, "table-order", Draws(20, 0))
     assert f"{one.difference:+.1f}" == "+13.1"
     assert set(one.ahead) == {"Phi-3-small-8k-instruct", "Qwen2.5-0.5B-Instruct", "Falcon3-1B-Instruct"}
+
+
+def test_the_agreement_of_the_methods_has_the_interval_of_a_bootstrap_of_models():
+    (one,) = agreements(BASES, "expected", Draws(4000, 0))
+    found = one.correlations["spearman"]
+    columns = tuple(BASES.quality.T)
+    other = stats.bootstrap(
+        columns, lambda x, y: stats.spearmanr(x, y).statistic, paired=True, vectorized=False, n_resamples=4000,
+        method="percentile", rng=np.random.default_rng(1),
+    )  # fmt: skip
+    # Each end has a standard error of about 2.7 / sqrt(4000) of the spread: 0.006.
+    assert [found.low, found.high] == pytest.approx(other.confidence_interval, abs=0.03)
+    assert round(found.value, 3) == 0.312
 
 
 def test_post_training_to_the_digit():

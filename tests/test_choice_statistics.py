@@ -280,12 +280,12 @@ def test_spread_and_agreement_leave_gaps_out():
     found = {(one.method, one.of): (one.deviation, one.n_models) for one in spreads(bases)}
     assert found["x", "quality"] == (pytest.approx(np.std([1, 2, 3, 4, 5], ddof=1)), 5)
     assert found["y", "c"] == (pytest.approx(np.std([4, 10, 2, 6], ddof=1)), 4)
-    (one,) = agreements(bases, "expected")
+    (one,) = agreements(bases, "expected", Draws(300, 0))
     assert (one.first, one.second, one.n_models) == ("x", "y", 4)
     assert one.difference == pytest.approx(-0.25)
     assert one.ahead == ("m0", "m1")
-    assert one.correlations["spearman"] == pytest.approx(stats.spearmanr(*quality[:4].T).statistic)
-    assert math.isnan(agreements(table(quality[3:]), "expected")[0].correlations["pearson"])
+    assert one.correlations["spearman"].value == pytest.approx(stats.spearmanr(*quality[:4].T).statistic)
+    assert math.isnan(agreements(table(quality[3:]), "expected", Draws(20, 0))[0].correlations["pearson"].value)
 
 
 def test_stages_are_compared_with_the_one_before_and_with_the_start():

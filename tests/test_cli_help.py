@@ -78,6 +78,7 @@ WORKING = {
     "base-models": [
         "--results ahrabian2025 --scores bundled --draws 20 --ties expected --seed 1 --format csv",
         "--default gemma-2b-it --sizes 3,6 --draws 20",
+        "--results few.csv --scores one.csv --log-probabilities seen.csv --per byte --inherit --draws 20",
         f"-m good {BASES} -r 1 -j 1 -o out --scores one.csv --draws 20 --metric spearman --figures drawn",
         f"--method good {BASES} --repetitions 1 --jobs 1 --output more --draws 20 --format csv",
         f"-m good {BASES} -r 1 -o more --draws 20 {AGAIN}",
@@ -164,6 +165,8 @@ def test_each_option_of_the_help_has_a_line_and_works(toys, toy_root, name):
     write_listing(toy_root)
     write_embeddings(toy_root / "pools" / "gold-pool", np.ones((360, 4), np.float32), {"base_model": "toy-other"})
     Path("one.csv").write_text("model,good\ntoy-base,1\n")
+    Path("few.csv").write_text("model,Chat\na,1\nb,2\n")
+    Path("seen.csv").write_text("model,category,n_tokens,n_bytes,log_probability\na,code,9,20,-1\nb,code,9,21,-2\n")
     lines = [line.split() for line in WORKING[name]]
     for arguments in lines:
         answer = toys.bare(name, *arguments) if name in BARE else toys(name, *arguments)

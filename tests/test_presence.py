@@ -119,7 +119,7 @@ def test_spellings_of_one_model_are_one_and_equal_lines_count_once(tmp_path):
 def test_what_cannot_be_is_refused_with_its_line(tmp_path, column, cell, unit, says):
     found = rows()
     found[0][column] = cell
-    with pytest.raises(InputError, match="line [23]") as error:
+    with pytest.raises(InputError, match=r"line [23]") as error:
         read_presence([write(tmp_path / "p.csv", found)], unit)
     assert says in str(error.value)
 

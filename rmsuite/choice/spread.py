@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 
 from rmsuite.choice.bases import BaseModels
-from rmsuite.choice.correlations import STATISTICS, correlate, why_none
+from rmsuite.choice.correlations import Correlation, Draws, against
 from rmsuite.choice.coverage import coverage
 
 
@@ -28,7 +28,8 @@ class Agreement:
     """Two methods over the base models that have both.
 
     ``difference`` is the mean of the first minus the second, ``ahead`` the models where the second is larger;
-    ``correlations`` by name, ``coverage`` (n_models,) of the first's best models by the second's order.
+    ``correlations`` by name, each corrected for itself only, ``coverage`` (n_models,) of the first's best models by the
+    second's order.
     """
 
     first: str
@@ -36,7 +37,7 @@ class Agreement:
     n_models: int
     difference: float
     ahead: tuple[str, ...]
-    correlations: dict[str, float]
+    correlations: dict[str, Correlation]
     coverage: np.ndarray
 
 
@@ -55,17 +56,17 @@ def _spread(method: str, name: str, values: np.ndarray) -> Spread:
     return Spread(method, name, float(held.std(ddof=1)) if len(held) > 1 else math.nan, len(held))
 
 
-def agreements(bases: BaseModels, ties: str) -> list[Agreement]:
-    """Return how each pair of methods agrees."""
-    return [_agreement(bases, *pair, ties) for pair in combinations(range(len(bases.methods)), 2)]
+def agreements(bases: BaseModels, ties: str, draws: Draws) -> list[Agreement]:
+    """Return how each pair of methods agrees, with intervals by resampling models."""
+    return [_agreement(bases, *pair, ties, draws) for pair in combinations(range(len(bases.methods)), 2)]
 
 
-def _agreement(bases: BaseModels, one: int, two: int, ties: str) -> Agreement:
+def _agreement(bases: BaseModels, one: int, two: int, ties: str, draws: Draws) -> Agreement:
     both = ~np.isnan(bases.quality[:, [one, two]]).any(axis=1)
     first, second = bases.quality[both][:, [one, two]].T
     held = [name for name, there in zip(bases.models, both, strict=True) if there]
-    none = why_none(first, second)
-    found = dict.fromkeys(STATISTICS, math.nan) if none else {k: v for k, (v, _) in correlate(first, second).items()}
+    rows = [row for row in bases.order if both[row]]  # draws go by name, not by the table's order
+    found = against(bases.quality[rows, one], {"": bases.quality[rows, two]}, draws)[""]
     ahead = tuple(name for name, a, b in zip(held, first, second, strict=True) if b > a)
     difference = float((first - second).mean()) if held else math.nan
     names = bases.methods[one], bases.methods[two]

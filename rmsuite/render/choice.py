@@ -9,7 +9,7 @@ import numpy as np
 
 from rmsuite.choice.bases import PARAMETERS
 from rmsuite.choice.components import Components
-from rmsuite.choice.correlations import FEWEST
+from rmsuite.choice.correlations import FEWEST, Correlation
 from rmsuite.choice.coverage import FLOORS, RULES, TOP, chance, top
 from rmsuite.render import choice_lines, markdown, presence, text
 from rmsuite.render.cells import GAP, plain
@@ -90,10 +90,11 @@ def _predictor(one: Predictor) -> list[str]:
 
 def _correlation(one: Predictor, name: str) -> str:
     found = one.correlations[name]
-    if found.note:
-        return GAP
-    star = "*" if found.p_holm < FAMILY_LEVEL else ""
-    return f"{number(found.value)} [{number(found.low)}, {number(found.high)}]{star}"
+    return _interval(found) + ("*" if found.p_holm < FAMILY_LEVEL else "")
+
+
+def _interval(found: Correlation) -> str:
+    return GAP if found.note else f"{number(found.value)} [{number(found.low)}, {number(found.high)}]"
 
 
 def _covered(curve: np.ndarray) -> list[str]:
@@ -213,15 +214,18 @@ def _agreements(choice: Choice) -> Section:
         [
             f"{a.first}, {a.second}",
             str(a.n_models),
-            *(number(a.correlations[name]) for name in ("pearson", "spearman", "kendall")),
+            *(_interval(a.correlations[name]) for name in ("pearson", "spearman", "kendall")),
             *_covered(a.coverage),
             number(a.difference, "+.1f"),
             f"{len(a.ahead)}{f': {sequence(a.ahead, 4)}' if a.ahead else ''}",
         ]
         for a in choice.agreements
     ]
-    said = "Two methods over the same base models: cover is of the first's best ones by the second's order; difference "
-    return "do methods agree on base models", tabulated(headers, rows), [f"{said}is the first minus the second."]
+    said = (
+        "Two methods over the same base models: correlations with 95% intervals, percentile bootstrap of models; cover "
+        "is of the first's best ones by the second's order; difference is the first minus the second."
+    )
+    return "do methods agree on base models", tabulated(headers, rows), [said]
 
 
 def _stages(choice: Choice) -> Section:

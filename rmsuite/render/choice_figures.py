@@ -84,7 +84,7 @@ def _ks(curve: np.ndarray) -> tuple[float, ...]:
 def _slopes(choice: Choice) -> Figure:
     panels = [_slope(choice, one.first, one.second) for one in choice.agreements if one.n_models > 1]
     said = "Ranks of the base models under two methods, the best on top"
-    spearman = [f"{a.first}, {a.second}: Spearman {a.correlations[RANKED]:.2f}." for a in choice.agreements]
+    spearman = [f"{a.first}, {a.second}: Spearman {a.correlations[RANKED].value:.2f}." for a in choice.agreements]
     return _figure(choice, "ranks", panels, f"{said}; ties share the mean of their ranks.", *spearman)
 
 

@@ -101,8 +101,8 @@ def _gains(choice: Choice) -> Iterator[Line]:
 def _agreements(choice: Choice) -> Iterator[Line]:
     for one in choice.agreements:
         more: Line = {"of": one.second, "n_models": one.n_models}
-        for statistic, value in one.correlations.items():
-            yield line("agreement", one.first, "methods", statistic, value, **more)
+        for statistic, found in one.correlations.items():
+            yield _correlation("agreement", one.first, "methods", statistic, found) | {"of": one.second}
         yield line("agreement", one.first, "methods", "difference", one.difference, **more)
         yield line("agreement", one.first, "methods", "second ahead", len(one.ahead), note=", ".join(one.ahead), **more)
         yield from _curve("agreement", one.first, "methods", one.coverage, of=one.second)

@@ -136,7 +136,7 @@ def study(
     better = gains(bases, defaults, chosen.sizes)  # a misspelt default is refused before anything is learnt
     with threadpool_limits(limits=1):  # the number of threads decides the last bits of sums
         mean, used = merged(matched.benchmarks)
-        draws = Draws(chosen.n_draws, seeds.seed(chosen.seed, "bootstrap", study="log-probabilities"))
+        draws = _draws(chosen, of="log-probabilities")
         return Choice(
             bases=bases,
             settings=chosen,
@@ -147,7 +147,7 @@ def study(
             components=components(matched.benchmarks),
             merged_used=used,
             spreads=tuple(spreads(bases)),
-            agreements=tuple(agreements(bases, chosen.ties)),
+            agreements=tuple(agreements(bases, chosen.ties, _draws(chosen))),
             gains=tuple(better),
             stages=tuple(stages(bases.steps)),
             categories=(*bases.categories, "quality"),
@@ -177,8 +177,7 @@ def _by_method(
     table = np.flatnonzero(~np.isnan(quality))
     facts = bases.before_training
     columns = {**facts, **matched.documents, **matched.benchmarks, **({} if mean is None else {MERGED: mean})}
-    draws = Draws(settings.n_draws, seeds.seed(settings.seed, "bootstrap", study="base-models"))
-    found = correlations.against(quality[rows], {name: one[rows] for name, one in columns.items()}, draws)
+    found = correlations.against(quality[rows], {name: one[rows] for name, one in columns.items()}, _draws(settings))
     predictors = [
         _predictor(name, _kind(name, bases, matched), one[table], quality[table], found[name], settings)
         for name, one in columns.items()
@@ -189,6 +188,10 @@ def _by_method(
     compared, candidates = _candidates(ways, best, quality, selected, settings)
     named = bases.methods[place]
     return ByMethod(named, len(table), tuple(predictors), tuple(candidates), selected, best, compared)
+
+
+def _draws(settings: Settings, of: str = "base-models") -> Draws:
+    return Draws(settings.n_draws, seeds.seed(settings.seed, "bootstrap", study=of))
 
 
 def _kind(name: str, bases: BaseModels, matched: Matched) -> str:
