@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -25,7 +25,11 @@ Card = dict[str, str | int | float | bool]
 
 
 class EmbeddingModel(Protocol):
-    """What an embedder makes; heavy imports happen in it, not before."""
+    """What an embedder makes; heavy imports happen in it, not before.
+
+    One that is a language model too may offer ``log_probabilities`` beside, for the command of that name: see
+    ``LanguageModel``.
+    """
 
     def embed(self, texts: Texts) -> np.ndarray:
         """Return the embeddings of (prompt, response) pairs, ``(n, n_features)`` float32.
@@ -43,6 +47,47 @@ class EmbeddingModel(Protocol):
         the model was trained on, and the ``base_model`` that it was trained from), and ``seconds_per_1000_responses``.
         """
         ...
+
+
+class LogProbability(NamedTuple):
+    """What a language model says of the first tokens of one document.
+
+    Attributes
+    ----------
+    total : float
+        The sum of the natural logarithms of the probabilities of the tokens that were predicted; at most 0.
+    n_tokens : int
+        How many were predicted; 0, with a total of 0, if there was none to predict.
+    n_bytes : int
+        UTF-8 bytes of their text, for tokens differ between tokenizers. A character that several tokens make counts
+        with the first of them.
+    """
+
+    total: float
+    n_tokens: int
+    n_bytes: int
+
+
+@runtime_checkable
+class LanguageModel(Protocol):
+    """What an embedding model may offer beside embeddings: how probable documents are to it, token by token.
+
+    Where a token stands before every document, all its first ``n_tokens`` tokens are predicted; where none does, the
+    first one is only read, and not counted.
+    """
+
+    def log_probabilities(self, documents: Sequence[str], n_tokens: int) -> Sequence[LogProbability]:
+        """Return one ``LogProbability`` a document, of its first ``n_tokens`` tokens (or fewer, if it has fewer).
+
+        A document is not empty. Each record depends on its own document only, not on the others of the call, but for
+        rounding.
+        """
+        ...
+
+
+def reads(embedder: Embedder) -> bool | None:
+    """Return whether the models of an embedder are language models too; None if only a model can tell."""
+    return issubclass(embedder.make, LanguageModel) if isinstance(embedder.make, type) else None
 
 
 @dataclass(frozen=True)

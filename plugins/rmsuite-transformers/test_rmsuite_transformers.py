@@ -9,87 +9,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tiny_models import LIMITS, texts
 
 import rmsuite_transformers
 from rmsuite import RmsuiteError, plugins
+from rmsuite.embedders import reads
 from rmsuite_transformers import CausalLM, Encoder, SentenceTransformer, inputs
 from rmsuite_transformers.inputs import Frame, fit_pair
-
-WORDS = (
-    "the",
-    "a",
-    "cat",
-    "dog",
-    "sat",
-    "ran",
-    "on",
-    "under",
-    "mat",
-    "what",
-    "is",
-    "why",
-    "how",
-    "good",
-    "bad",
-    "answer",
-    "question",
-    "no",
-    "yes",
-    "because",
-)
-SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
-CHAT = "{% for m in messages %}[CLS]{{ m['role'] }} {{ m['content'] }}[SEP]\n{% endfor %}"
-LIMITS = {"max_tokens": 24, "prompt_floor": 6}
-
-
-def texts(n: int = 20) -> list[tuple[str, str]]:
-    rng = np.random.default_rng(0)
-    return [tuple(" ".join(rng.choice(WORDS, rng.integers(1, 30))) for _ in range(2)) for _ in range(n)]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _installed():
-    for name in ("torch", "transformers"):
-        pytest.importorskip(name)
-
-
-def tokenizer(**given):
-    from tokenizers import Tokenizer, models, pre_tokenizers, processors
-    from transformers import PreTrainedTokenizerFast
-
-    words = {word: place for place, word in enumerate([*SPECIAL, *WORDS, "user", "assistant"])}
-    made = Tokenizer(models.WordLevel(words, unk_token="[UNK]"))
-    made.pre_tokenizer = pre_tokenizers.Whitespace()
-    around = {"single": "[CLS] $A [SEP]", "pair": "[CLS] $A [SEP] $B:1 [SEP]:1"}
-    made.post_processor = processors.TemplateProcessing(**around, special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
-    names = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
-    return PreTrainedTokenizerFast(tokenizer_object=made, **names, **given)
-
-
-@pytest.fixture(scope="module")
-def encoder_folder(tmp_path_factory):
-    import torch
-    from transformers import BertConfig, BertModel
-
-    torch.manual_seed(0)
-    sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
-    folder = tmp_path_factory.mktemp("models") / "Tiny_BERT"
-    BertModel(BertConfig(vocab_size=64, max_position_embeddings=48, **sizes)).save_pretrained(folder)
-    tokenizer(model_input_names=["input_ids", "token_type_ids", "attention_mask"]).save_pretrained(folder)
-    return str(folder)
-
-
-@pytest.fixture(scope="module")
-def decoder_folder(tmp_path_factory):
-    import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    torch.manual_seed(0)
-    sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
-    folder = tmp_path_factory.mktemp("models") / "tiny-llama"
-    LlamaForCausalLM(LlamaConfig(vocab_size=64, max_position_embeddings=64, **sizes)).save_pretrained(folder)
-    tokenizer(model_input_names=["input_ids", "attention_mask"], chat_template=CHAT).save_pretrained(folder)
-    return str(folder)
 
 
 @pytest.fixture(params=["encoder", "mean", "last", "layer 1", "no chat", "layer 0"])
@@ -264,6 +190,7 @@ def test_the_hook_offers_three_embedders_with_their_parameters():
     catalogue = plugins.load(objects={"transformers-under-test": rmsuite_transformers}, installed=False)
     offered = {embedder.name: embedder for plugin in catalogue.plugins for embedder in plugin.embedders}
     assert sorted(offered) == ["causal-lm", "encoder", "sentence-transformer"]
+    assert [name for name, embedder in offered.items() if reads(embedder)] == ["causal-lm"]
     assert offered["causal-lm"].make("folder", chat=False).chat is False
 
 

@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from rmsuite import RmsuiteError
-from rmsuite_transformers import inputs, loading
+from rmsuite.embedders import LogProbability
+from rmsuite_transformers import inputs, loading, predicting
 from rmsuite_transformers.inputs import Batch, Frame
 
 PRECISIONS = ("float32", "bfloat16", "float16")
@@ -241,6 +242,15 @@ class CausalLM(Transformer):
     def _says(self) -> dict[str, str | int]:
         shown = "chat template of the tokenizer" if self._chats else "prompt, empty line, response"
         return {"layer": layer_name(self.layer), "input": shown, "pooling": POOLING[self.pooling]}
+
+    @cached_property
+    def _language(self) -> Any:
+        return predicting.load(self.place, self.precision, self.device, f"embedder {self.who!r}")
+
+    def log_probabilities(self, documents: Sequence[str], n_tokens: int) -> list[LogProbability]:
+        """Say how probable documents are to the whole model; what shapes pairs and states has no effect here."""
+        with loading.thread_limit(self.threads):
+            return predicting.log_probabilities(self._language, self._tokenizer, documents, n_tokens, self.batch)
 
 
 @dataclass(frozen=True)
