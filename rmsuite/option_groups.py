@@ -150,3 +150,14 @@ def add_formats(command: argparse.ArgumentParser) -> None:
     """Add how tables are printed that people read."""
     formats = ("text", "markdown", "csv")
     command.add_argument("--format", choices=formats, default="text", help="of the tables (default: text)")
+
+
+def add_log_probabilities(command: argparse.ArgumentParser) -> None:
+    """Add documents, the models that are asked about them, and where the answers go."""
+    documents = "a folder with a sub-folder of texts a category, or JSON lines or Parquet with category and text"
+    command.add_argument("documents", type=Path, metavar="DOCUMENTS", help=documents)
+    embedder = "an embedder that is a language model too, with parameters as in 'mine[model=x]' (repeatable)"
+    command.add_argument("-e", "--embedder", action="append", required=True, metavar="NAME", help=embedder)
+    tokens = "how many tokens of each document, its first ones (default: 2048)"
+    command.add_argument("--tokens", type=positive, default=2048, metavar="N", help=tokens)
+    command.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="a CSV file, a new one")

@@ -11,6 +11,7 @@ from rmsuite.option_groups import (
     add_figures,
     add_formats,
     add_jobs,
+    add_log_probabilities,
     add_policies,
     add_reuse,
     add_seed,
@@ -44,6 +45,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     _add_folders(commands)
     _add_coverage(commands)
     _add_embed(commands)
+    add_log_probabilities(_add(commands, "log-probabilities", "ask language models how probable documents are"))
     _add_import(commands)
     _add_fetch(commands)
     _add_housekeeping(commands)

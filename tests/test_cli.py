@@ -19,6 +19,7 @@ from rmsuite.options import KINDS
 from rmsuite.render import STYLES
 
 RUN = ("-m", "good", "-t", "toy-gold", "-r", "1", "-j", "1")
+NGRAM = ("-e", "characters", "--plugin", str(Path(__file__).with_name("ngram_model.py")))
 
 
 OPTIMIZER = """
@@ -38,13 +39,14 @@ def toys(tmp_path, toy_root, capfd, monkeypatch):
 
 @pytest.fixture
 def finished(toys):
-    """The toys, after one run into the default folder; its table is in a file, and texts to embed in another."""
+    """The toys, after one run into the default folder; its table is in a file, texts and a document in others."""
     answer = toys("run", *RUN)
     write(toys.folder / "climbs.py", OPTIMIZER)
     assert answer.code == 0
     Path("table.txt").write_text(answer.out)
     lines = (json.dumps({"prompt": f"{i}?", "chosen": f"{i}.", "rejected": "no"}) for i in range(6))
     Path("texts.jsonl").write_text("\n".join(lines))
+    Path("documents.jsonl").write_text(json.dumps({"category": "prose", "text": "Once upon a time."}))
     return toys
 
 
@@ -222,6 +224,7 @@ NEEDED = {
     "transfer": [*RUN, "--suite", "default"],
     "policy": ["-m", "good", "-t", "toy-gold", "--optimizer", "climb", "--plugin", "climbs.py", "--steps", "3"],
     "embed": ["texts.jsonl"],
+    "log-probabilities": ["documents.jsonl", *NGRAM, "-o", "log.csv"],
 }
 
 

@@ -25,6 +25,7 @@ from rmsuite.pool_files import write_embeddings
 PACKAGE = Path(rmsuite.__file__).parent
 COMMANDS = dict(walk())
 AGAIN = "--force good --no-cache --explain-cache --timeout 60 --memory 2000 --executor serial"
+NGRAM = Path(__file__).with_name("ngram_model.py")
 BASES = "--suite default -t toy-gold --task toy-gold[base_model=toy-other]"
 # At least one command line for each command, and together every option of it.
 WORKING = {
@@ -116,6 +117,10 @@ WORKING = {
         "texts.jsonl -e hashed[features=8] -o mine --name mine --question Which? --licence CC0",
         "texts.jsonl --embedder hashed --output mine --name more",
     ],
+    "log-probabilities": [
+        f"documents.jsonl -e characters --plugin {NGRAM} -o log.csv",
+        f"documents.jsonl --embedder characters --plugin {NGRAM} --tokens 4 --output other.csv",
+    ],
     "import": [
         "arrays",
         "arrays --axes prompts --base-model mine --copy -o there --name mine --question Which? --licence CC0",
@@ -160,6 +165,7 @@ def test_each_command_of_the_help_is_carried_out_and_has_a_line(toys):
 @pytest.mark.parametrize("name", COMMANDS)
 def test_each_option_of_the_help_has_a_line_and_works(toys, toy_root, name):
     write_texts(Path("texts.jsonl"))
+    Path("documents.jsonl").write_text('{"category": "prose", "text": "Once upon a time."}')
     published(Path("arrays"))
     Path("table.txt").write_text(toys("run", "-m", "good", "-t", "toy-gold", "-r", "1").out)
     write_listing(toy_root)

@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, str] = {
     "merge": "bundles:show_merge",
     "diff-protocol": "bundles:show_protocol_difference",
     "embed": "embed:embed",
+    "log-probabilities": "log_probabilities:log_probabilities",
     "import": "bring:bring",
     "fetch": "fetch:fetch",
     "coverage": "coverage:show_coverage",

@@ -68,7 +68,7 @@ def build(order: Order, embedder: ConfiguredEmbedder, bar: Bar, tell: Callable[[
     pool = lay_out(read.examples, str(order.source))
     who = f"embedder {embedder.label!r}"
     model = asked(who, embedder.make)
-    card = _checked_card(asked(who, lambda: model.card()), embedder.label)
+    card = checked_card(asked(who, lambda: model.card()), embedder.label)
     key = request(pool.texts, embedder.label, card)
     roots.make_root(order.root)
     work = order.root / f".embedding-{order.name}-{key[:16]}"
@@ -92,7 +92,8 @@ def build(order: Order, embedder: ConfiguredEmbedder, bar: Bar, tell: Callable[[
     return Built(task, pool, written, read.left_out + pool.counts, read.unread)
 
 
-def _checked_card(card: Any, label: str) -> dict[str, Any]:
+def checked_card(card: Any, label: str) -> dict[str, Any]:
+    """Return the card of an embedder; raises ``EmbedderError`` if it is none."""
     named = isinstance(card, dict) and isinstance(card.get("base_model"), str) and NAME.fullmatch(card["base_model"])
     plain = named and all(isinstance(value, str | int | float | bool) for value in card.values())
     if not plain:
