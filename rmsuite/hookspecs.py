@@ -30,7 +30,7 @@ def rmsuite_methods() -> Sequence[Method]:  # type: ignore[empty-body]
 
 @hookspec
 def rmsuite_embedders() -> Sequence[Embedder]:  # type: ignore[empty-body]
-    """Say which embedders this plugin offers to embed and log-probabilities. Import heavy packages in ``make`` or later."""
+    """Say which embedders this plugin offers: they embed or read texts. Import heavy packages in ``make`` or later."""
 
 
 @hookspec
