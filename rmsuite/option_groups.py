@@ -110,7 +110,7 @@ def add_base_models(command: argparse.ArgumentParser) -> None:
         (
             "--log-probabilities",
             "FILE",
-            "CSV or JSON of documents' log-probabilities under base models, as `rmsuite log-probabilities` writes it "
+            "CSV or JSON of documents' log-probabilities under base models, as the command of that name writes it "
             "(repeatable)",
         ),
     ):

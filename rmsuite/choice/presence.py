@@ -112,7 +112,7 @@ def _lines(path: Path) -> list[Line]:
     lines = reading.read_lines(path)
     columns = set().union(*(line.cells for line in lines))
     if missing := [name for name in (CATEGORY, SCORE) if name not in columns]:
-        got, do = ", ".join(sorted(columns)), "write them with `rmsuite log-probabilities`, or name columns so"
+        got, do = ", ".join(sorted(columns)), "write them with rmsuite log-probabilities, or name columns so"
         raise InputError(who=f"table {path}", expected=f"a column {missing[0]}", got=got, do=do)
     for line in lines:
         if not line[CATEGORY]:
