@@ -128,7 +128,7 @@ def _ask(name: str, embedder: ConfiguredEmbedder, read: Documents, n_tokens: int
             "category": guarded(one.document.category),
             "document": guarded(one.document.name),
             "n_tokens": one.said.n_tokens,
-            "n_bytes": one.said.n_bytes,
+            "n_bytes": one.said.n_bytes or "",  # missing is not zero
             "log_probability": repr(one.per_token),
         }
         for one in found
