@@ -19,6 +19,7 @@ from rmsuite.stacked import Stacked, open_stacked, release
 
 FORMAT = 1
 POOL_CARD, EMBEDDINGS_CARD, GOLD_CARD = "pool.toml", "embeddings.toml", "gold.toml"
+COST_CARD = "cost.toml"  # beside an embedding set's card, and no part of it: a time measured anew moves no signature
 COLUMNS = ("prompt_id", "category", "offsets", "response_id", "generator", "length")
 OPTIONAL_COLUMNS = ("gold", "human_pairs", "ratings", "split_id", "part")
 VOTE_COLUMNS = ("vote_response", "vote_rater", "vote_value")

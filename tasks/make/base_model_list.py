@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-
-import numpy as np
 import other_models
-import shards
 import unpacking
+from base_model import KNOWN_MEAN, RESPONSE_ALONE, BaseModel, by_variant, decoder, encoder, static
 from base_model_files import (
+    BGE,
     E5,
     E5_TOKENIZER,
+    E5_V2,
     GEMMA3,
     GLOVE,
     INT8,
@@ -21,116 +17,16 @@ from base_model_files import (
     MINILM_FOLDER,
     MINILM_WEIGHTS,
     MPNET,
+    POTION_2M,
+    POTION_8M,
+    POTION_TOKENIZER,
     QWEN,
     SMOLLM2,
     USE,
     WORDLLAMA,
 )
-from carriers import File
 
 from rmsuite.embedders import Hashed
-from rmsuite_transformers import CausalLM, Encoder
-
-CUT = "512 tokens; the response keeps its first, the prompt its last tokens, at least 125 where it has them"
-PAIR = "text pair: [CLS] prompt [SEP] response [SEP]"
-MEAN = "mean over the response tokens"
-
-
-@dataclass(frozen=True)
-class BaseModel:
-    """A base model, the files that it is made of, and what makes its embeddings.
-
-    The sha256 of the first of ``files`` is on the card; ``make`` takes the folder and returns what embeds;
-    ``variants`` are ``LAYER-POOLING``, and ``top`` is what a card calls the last layer; the versions of ``made_with``
-    are on the card. ``bundled`` says whether its embeddings may be part of the project.
-    """
-
-    name: str
-    full_name: str
-    family: str
-    parameters: int
-    licence: str
-    files: tuple[File, ...]
-    make: Callable[[Path], Any]
-    unpack: Callable[[Path], None] = unpacking.nothing
-    variants: tuple[str, ...] = ("last-mean",)
-    depth: int = 0
-    precision: str = "float32"
-    input: str = PAIR
-    pooling: str = MEAN
-    truncation: str = CUT
-    top: str = "last"
-    made_with: tuple[str, ...] = ("transformers", "torch")
-    bundled: bool = True
-
-    @property
-    def weights_sha256(self) -> str:
-        """The sha256 of the file that holds the weights, where there are some."""
-        return self.files[0].sha256 if self.files else "none: nothing is learnt"
-
-    def set_name(self, variant: str) -> str:
-        """Return the name of a variant's embedding set, for instance ``smollm2-l15-mean``."""
-        layer, pooling = variant.split("-")
-        return f"{self.name}-l{self.depth if layer == 'last' else layer}-{pooling}" if self.depth else self.name
-
-    def card(self, variant: str) -> dict[str, Any]:
-        """Return what the embedding set's card says of the base model and of how it was used."""
-        layer, pooling = variant.split("-")
-        packages = dict.fromkeys(package for file in self.files for package in file.packages)
-        return {
-            "base_model": self.set_name(variant),
-            "base_model_name": self.full_name,
-            "base_model_licence": self.licence,
-            "family": self.family,
-            "parameters": self.parameters,
-            "package": ", ".join(packages),
-            "weights_sha256": self.weights_sha256,
-            "precision": self.precision,
-            "layer": self.top if layer == "last" else int(layer),
-            "input": self.input,
-            "pooling": "last token" if pooling == "last" else self.pooling,
-            "truncation": self.truncation,
-        }
-
-
-RESPONSE_ALONE = {
-    "input": "the response alone: a static model has no context",
-    "top": "none",
-    "truncation": "none",
-    "made_with": ("numpy", "tokenizers"),
-}
-
-
-def encoder(**parameters: Any) -> Callable[[Path], Any]:
-    """Return what makes an encoder of a folder."""
-    return lambda folder: by_variant(Encoder(str(folder), **parameters).embed)
-
-
-def by_variant(embed: Callable[[Any], np.ndarray]) -> shards.Embed:
-    """Return an embedder that has one variant."""
-    return lambda texts: {"last-mean": embed(texts)}
-
-
-def decoder(*variants: str, chat: bool = True) -> Callable[[Path], shards.Embed]:
-    """Return what makes all variants of a causal language model in one pass."""
-
-    def make(folder: Path) -> shards.Embed:
-        model = CausalLM(str(folder), precision="bfloat16", chat=chat)
-        wanted = [(-1 if layer == "last" else int(layer), pooling) for layer, pooling in map(_split, variants)]
-        return lambda texts: dict(zip(variants, model.variants(texts, wanted), strict=True))
-
-    return make
-
-
-def _split(variant: str) -> tuple[str, str]:
-    layer, _, pooling = variant.partition("-")
-    return layer, pooling
-
-
-def static(make: Callable[..., other_models.Embed], *arguments: int) -> Callable[[Path], shards.Embed]:
-    """Return what makes an embedder of ``other_models``."""
-    return lambda folder: by_variant(make(folder, *arguments))
-
 
 SMOLLM2_VARIANTS = ("last-last", "last-mean", "8-mean", "15-mean", "22-mean")
 GEMMA3_VARIANTS = ("last-last", "last-mean", "6-mean")
@@ -189,6 +85,7 @@ BASE_MODELS = (
         unpack=unpacking.archive(MPNET.name, "all-mpnet-base-v2"),
         precision="bfloat16",
         input="text pair: <s> prompt </s> </s> response </s>",
+        checked="model.safetensors has the sha256 that is published for it: 78c0197b6159d92658e319bc1d72e4c7…",
     ),
     BaseModel(
         name="e5-small",
@@ -201,6 +98,31 @@ BASE_MODELS = (
         unpack=unpacking.e5,
         precision="bfloat16",
         input="text pair: <s> query: prompt </s> </s> response </s>",
+    ),
+    BaseModel(
+        name="e5-small-v2",
+        full_name="intfloat/e5-small-v2, 8-bit ONNX",
+        family="BERT encoder, 12 layers",
+        parameters=33_400_000,
+        licence="MIT",
+        files=E5_V2,
+        make=static(other_models.onnx_encoder, "query: "),
+        made_with=("onnxruntime", "transformers"),
+        precision="int8",
+        input="text pair: [CLS] query: prompt [SEP] response [SEP]",
+        checked="made 8-bit by the carrier, so no published sha256 applies; likenesses of known texts are plausible",
+    ),
+    BaseModel(
+        name="bge-small",
+        full_name="BAAI/bge-small-en-v1.5, 8-bit ONNX",
+        family="BERT encoder, 12 layers",
+        parameters=33_400_000,
+        licence="MIT",
+        files=BGE,
+        make=static(other_models.onnx_encoder),
+        made_with=("onnxruntime", "transformers"),
+        precision="int8",
+        checked="made 8-bit by the carrier, so no published sha256 applies; within .006 of values fastembed tests",
     ),
     BaseModel(
         name="use-m3",
@@ -234,6 +156,30 @@ BASE_MODELS = (
         licence="MIT (as its package says; its vectors come from the token tables of language models)",
         files=WORDLLAMA,
         make=static(other_models.wordllama, 64),
+        **RESPONSE_ALONE,
+    ),
+    BaseModel(
+        name="potion-8m",
+        full_name="minishlab/potion-base-8M",
+        family="static token vectors, distilled from a sentence encoder",
+        parameters=7_559_168,
+        licence="MIT",
+        files=(POTION_8M, POTION_TOKENIZER),
+        make=static(other_models.model2vec),
+        pooling=KNOWN_MEAN,
+        checked="the sha256 is that of the published model, revision bf8b056651a2",
+        **RESPONSE_ALONE,
+    ),
+    BaseModel(
+        name="potion-2m",
+        full_name="minishlab/potion-base-2M",
+        family="static token vectors, distilled from a sentence encoder",
+        parameters=1_889_792,
+        licence="MIT",
+        files=(POTION_2M, POTION_TOKENIZER),
+        make=static(other_models.model2vec),
+        pooling=KNOWN_MEAN,
+        checked="the sha256 is that of the published model, revision 389b9f64be5a",
         **RESPONSE_ALONE,
     ),
     BaseModel(

