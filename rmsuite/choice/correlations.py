@@ -1,10 +1,16 @@
-"""How a benchmark goes with quality over base models: three correlations, with intervals and tests."""
+"""How a benchmark goes with quality over base models: three correlations, with intervals and tests.
+
+There are few base models, and what holds for many is not enough: tests of up to ``EXACT`` models go through all their
+permutations, and intervals of fewer than ``FEW`` models hold that of Fisher's transformation too.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
+from itertools import permutations
 
 import numpy as np
 from scipy import stats
@@ -13,6 +19,8 @@ from rmsuite.statistics import holm
 
 STATISTICS = ("pearson", "spearman", "kendall")
 FEWEST = 4  # models: with three, any order is likely
+EXACT = 8  # models: 40,320 permutations
+FEW = 10  # models, as of clusters in rmsuite.statistics.intervals
 LEVEL = 0.95
 MOSTLY = 0.95  # of the resamples, where a correlation has to be defined for an interval
 
@@ -21,9 +29,9 @@ MOSTLY = 0.95  # of the resamples, where a correlation has to be defined for an 
 class Correlation:
     """A correlation over base models.
 
-    ``low`` and ``high`` bound it at 95 %, by a percentile bootstrap of models; NaN where more than a twentieth of the
-    resamples has no correlation. ``p`` is two-sided, ``p_holm`` corrected for all that were asked together. ``note``
-    says why there is no value.
+    ``low`` and ``high`` bound it at 95 %, by a percentile bootstrap of models, and for few models by ``by_fisher`` too;
+    NaN where they are many and more than a twentieth of the resamples has no correlation. ``p`` is two-sided,
+    ``p_holm`` corrected for all that were asked together. ``note`` says why there is no value.
     """
 
     value: float
@@ -50,12 +58,41 @@ def why_none(first: np.ndarray, second: np.ndarray) -> str:
 def correlate(first: np.ndarray, second: np.ndarray) -> dict[str, tuple[float, float]]:
     """Return each correlation and its two-sided p value: Pearson, Spearman of average ranks, Kendall's tau-b.
 
-    Both columns, (n_models,), are finite and not constant. Pearson's and Spearman's p values are those of a t test with
-    n - 2 degrees of freedom, Kendall's is exact for few models without ties and otherwise normal.
+    Both columns, (n_models,), are finite and not constant. Up to ``EXACT`` models p is the share of all permutations
+    with as large a correlation; of more models Pearson's and Spearman's are those of a t test with n - 2 degrees of
+    freedom, Kendall's is exact without ties where scipy has it so, and otherwise normal.
     """
     of = {"pearson": stats.pearsonr, "spearman": stats.spearmanr, "kendall": stats.kendalltau}
     found = {name: of[name](first, second) for name in STATISTICS}
-    return {name: (float(one.statistic), float(one.pvalue)) for name, one in found.items()}
+    values = {name: float(one.statistic) for name, one in found.items()}
+    exact = _exact(first, second, values) if len(first) <= EXACT else {}
+    return {name: (values[name], exact.get(name, float(found[name].pvalue))) for name in STATISTICS}
+
+
+@cache
+def _orders(n: int) -> np.ndarray:
+    """Return all orders of so many models, (n!, n)."""
+    return np.array(list(permutations(range(n))))
+
+
+def _exact(first: np.ndarray, second: np.ndarray, values: Mapping[str, float]) -> dict[str, float]:
+    """Return the share of the permutations whose correlation is as far from 0 as each value."""
+    orders, (left, right) = _orders(len(first)), np.triu_indices(len(first), 1)
+    ranks = [stats.rankdata(one) for one in (first, second)]
+    signs = np.sign(first[left] - first[right]), np.sign(second[:, None] - second)
+    sums = {
+        "pearson": _standard(first) @ _standard(second)[orders].T,
+        "spearman": _standard(ranks[0]) @ _standard(ranks[1])[orders].T,
+        "kendall": signs[0]
+        @ signs[1][orders[:, left], orders[:, right]].T
+        / math.sqrt(np.abs(signs[0]).sum() * np.abs(signs[1]).sum() / 2),
+    }
+    return {name: float(np.mean(np.abs(sums[name]) >= abs(values[name]) - 1e-9)) for name in STATISTICS}
+
+
+def _standard(values: np.ndarray) -> np.ndarray:
+    apart = values - values.mean()
+    return np.asarray(apart / np.sqrt(apart @ apart))
 
 
 def critical(n_models: int, level: float = 0.05) -> float:
@@ -122,6 +159,33 @@ def interval(values: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def by_fisher(value: float, statistic: str, n_models: int) -> tuple[float, float]:
+    """Return the interval of a correlation by Fisher's transformation, for what a bootstrap of few models lacks.
+
+    Of ranks the standard errors are those of Bonett and Wright (Sample size requirements for estimating Pearson,
+    Kendall and Spearman correlations, Psychometrika 65, 2000). Ranks that agree wholly count as if two neighbours had
+    changed places: else the interval of a perfect correlation would be a point, however few the models.
+
+    Examples
+    --------
+    >>> [round(bound, 2) for bound in by_fisher(1.0, "spearman", 6)], by_fisher(1.0, "kendall", 4)
+    ([0.38, 1.0], (-1.0, 1.0))
+    """
+    apart = n_models - (4 if statistic == "kendall" else 3)
+    if apart < 1:
+        return -1.0, 1.0
+    step = {
+        "pearson": 1e-12,
+        "spearman": 12 / (n_models * (n_models**2 - 1)),
+        "kendall": 4 / (n_models * (n_models - 1)),
+    }
+    near = math.copysign(min(abs(value), 1 - step[statistic]), value)
+    variance = {"pearson": 1.0, "spearman": 1 + near**2 / 2, "kendall": 0.437}[statistic] / apart
+    reach = float(stats.norm.isf((1 - LEVEL) / 2)) * math.sqrt(variance)
+    low, high = math.tanh(math.atanh(near) - reach), math.tanh(math.atanh(near) + reach)
+    return min(low, value), max(high, value)
+
+
 def against(quality: np.ndarray, columns: Mapping[str, np.ndarray], draws: Draws) -> dict[str, dict[str, Correlation]]:
     """Return the correlations of each column with quality, by column and statistic, Holm-corrected over the columns.
 
@@ -143,9 +207,17 @@ def _one(quality: np.ndarray, column: np.ndarray, draws: Draws) -> dict[str, Cor
         return dict.fromkeys(STATISTICS, absent(len(first), note))
     again = resampled(first, second, draws.counts(len(first)))
     return {
-        name: Correlation(value, *interval(again[name]), p, math.nan, len(first))
+        name: Correlation(value, *_bounds(value, name, again[name], len(first)), p, math.nan, len(first))
         for name, (value, p) in correlate(first, second).items()
     }
+
+
+def _bounds(value: float, statistic: str, again: np.ndarray, n_models: int) -> tuple[float, float]:
+    low, high = interval(again)
+    if n_models >= FEW and abs(value) < 1 - 1e-12:
+        return low, high
+    lower, upper = by_fisher(value, statistic, n_models)
+    return (lower, upper) if math.isnan(low) else (min(low, lower), max(high, upper))
 
 
 def best(found: Mapping[str, Mapping[str, Correlation]], among: Sequence[str], statistic: str) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 
 from rmsuite.choice.bases import PARAMETERS
 from rmsuite.choice.components import Components
-from rmsuite.choice.correlations import FEWEST, Correlation
+from rmsuite.choice.correlations import EXACT, FEW, FEWEST, Correlation
 from rmsuite.choice.coverage import FLOORS, RULES, TOP, chance, top
 from rmsuite.render import choice_lines, markdown, presence, text
 from rmsuite.render.cells import GAP, plain
@@ -57,8 +57,9 @@ def _predictors(choice: Choice, one: ByMethod) -> Section:
         tabulated(headers, rows),
         [
             "Correlations over base models, with 95% intervals: percentile bootstrap of models, "
-            f"{choice.settings.n_draws:,} draws, seed {choice.settings.seed}. *: p < {FAMILY_LEVEL:g}, Holm-corrected "
-            "over the rows of the column.",
+            f"{choice.settings.n_draws:,} draws, seed {choice.settings.seed}, of fewer than {FEW} models no narrower "
+            f"than by Fisher's transformation. *: p < {FAMILY_LEVEL:g}, Holm-corrected over the rows of the column; of "
+            f"up to {EXACT} models by all permutations.",
             f"{_coverage(choice)} Kept: reaches {' and '.join(f'{v:g} at k = {k}' for k, v in FLOORS.items())}.",
             *([f"No correlation: {none}."] if none else []),
             *([f"{few} rows are known of fewer than {FEWEST} of the models, and left out."] if few else []),
