@@ -142,6 +142,17 @@ def test_one_line_a_category_needs_no_documents(tmp_path):
         read_presence([twice])
 
 
+def test_differences_are_paired_by_document(table):
+    found = {(one.first, one.second, one.category): one for one in distances(read_presence([table]), 0)}
+    one = found["org/Alpha-1", "Gamma-3", "code"]
+    columns = [
+        [v for (m, c, _), v in SCORES.items() if (m, c) == (model, "code")] for model in ("org/Alpha-1", "Gamma-3")
+    ]
+    paired = stats.ttest_rel(*columns)
+    assert one.difference == pytest.approx(np.mean(columns[0]) - np.mean(columns[1]))
+    assert [one.low, one.high] == pytest.approx([*paired.confidence_interval(0.95)])
+
+
 def rng():
     return np.random.default_rng(0)
 

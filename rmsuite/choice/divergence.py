@@ -12,7 +12,7 @@ from scipy.spatial.distance import jensenshannon
 
 from rmsuite import seeds
 from rmsuite.choice import names
-from rmsuite.choice.presence import Presence
+from rmsuite.choice.presence import Presence, student
 
 BINS = 10  # of equal mass over the scores of both models together
 SWAPS = 999  # of the two models, document by document, at random
@@ -24,7 +24,8 @@ class Distance:
     """The Jensen-Shannon distance of two models on a category, from 0 (alike) to 1 (nothing in common).
 
     ``chance`` is its mean, and ``p`` the share of at least as large ones, where for each document it is drawn at random
-    which of the two models gave which score; NaN, as the distance, below ``FEWEST`` documents.
+    which of the two models gave which score; NaN, as the distance, below ``FEWEST`` documents. ``difference`` is the
+    mean of the first minus the second, paired by document, ``low`` and ``high`` Student's interval for it at 95 %.
     """
 
     first: str
@@ -33,6 +34,9 @@ class Distance:
     value: float
     chance: float
     p: float
+    difference: float
+    low: float
+    high: float
     n_documents: int
 
 
@@ -47,7 +51,8 @@ def distances(presence: Presence, seed: int) -> Iterator[Distance]:
                 both = category.of(first), category.of(second)
                 pair = {"first": names.key(first), "second": names.key(second), "category": category.name}
                 rng = seeds.generator(seed, "permutation", study="log-probabilities", **pair)
-                yield Distance(first, second, category.name, *distance(*both, rng), len(both[0]))
+                said = *distance(*both, rng), *student(both[0] - both[1])
+                yield Distance(first, second, category.name, *said, len(both[0]))
 
 
 def distance(first: np.ndarray, second: np.ndarray, rng: np.random.Generator) -> tuple[float, float, float]:

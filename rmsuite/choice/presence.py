@@ -176,13 +176,15 @@ def means(presence: Presence) -> Iterator[Mean]:
     for model in presence.models:
         for category in presence.categories:
             if model in category.models:
-                yield _mean(model, category.name, category.of(model))
+                scores = category.of(model)
+                yield Mean(model, category.name, *student(scores), len(scores))
 
 
-def _mean(model: str, category: str, values: np.ndarray) -> Mean:
+def student(values: np.ndarray) -> tuple[float, float, float]:
+    """Return a mean and Student's interval for it at ``LEVEL``, NaN for a single value."""
     n, value = len(values), float(values.mean())
     reach = float(stats.t.ppf((1 + LEVEL) / 2, n - 1) * values.std(ddof=1) / math.sqrt(n)) if n > 1 else math.nan
-    return Mean(model, category, value, value - reach, value + reach, n)
+    return value, value - reach, value + reach
 
 
 def as_scores(presence: Presence) -> Scores:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -15,13 +15,14 @@ from rmsuite.render.sections import Section, number, tabulated
 from rmsuite.reports.presence import UNSEEN, Documents, Error
 from rmsuite.statistics.comparisons import FAMILY_LEVEL, holm
 
+Pairs = Mapping[tuple[str, str], Mapping[str, Distance]]
 MOST_PAIRS = 30  # rows of a table: all pairs of many models are too many to read
 
 
 def sections(found: Documents) -> Iterator[Section]:
     """Yield the tables: means by category, distances between models, and what the means add to the selectors."""
     yield _means(found)
-    yield from ([_distances(found)] if found.distances else [])
+    yield from _distances(found) if found.distances else ()
     yield _errors(found)
 
 
@@ -51,22 +52,32 @@ def _mean(mean: Mean | None) -> str:
     return shown if math.isnan(mean.low) else f"{shown} [{number(mean.low, '.3f')}, {number(mean.high, '.3f')}]"
 
 
-def _distances(found: Documents) -> Section:
-    categories = [category.name for category in found.presence.categories]
+def _distances(found: Documents) -> Iterator[Section]:
+    """Yield what sets models apart, pair by pair: their distances, and by how much one finds documents likelier."""
     pairs: dict[tuple[str, str], dict[str, Distance]] = {}
     for one in found.distances:
         pairs.setdefault((one.first, one.second), {})[one.category] = one
     order = sorted(pairs, key=lambda pair: -_average(pairs[pair].values()))
+    shown = {pair: pairs[pair] for pair in order[:MOST_PAIRS]}
+    more = [f"{len(order) - MOST_PAIRS} closer pairs are in --format csv."] if len(order) > MOST_PAIRS else []
+    yield _apart(found, shown, more)
+    yield _differences(found, shown, more)
+
+
+def _headers(found: Documents) -> list[str]:
+    return [category.name for category in found.presence.categories]
+
+
+def _apart(found: Documents, pairs: Pairs, more: list[str]) -> Section:
     stars = _significant(found.distances)
     rows = [
         [
             f"{first}, {second}",
-            number(_average(pairs[first, second].values())),
-            *(_distance(pairs[first, second].get(name), stars) for name in categories),
+            number(_average(by_category.values())),
+            *(_distance(by_category.get(name), stars) for name in _headers(found)),
         ]
-        for first, second in order[:MOST_PAIRS]
+        for (first, second), by_category in pairs.items()
     ]
-    more = [f"{len(order) - MOST_PAIRS} closer pairs are in --format csv."] if len(order) > MOST_PAIRS else []
     said = (
         f"Jensen-Shannon distance of the two models' log-probabilities, from 0 to 1, over {BINS} bins of equal mass; "
         f"in parentheses what chance gives if models change places at random, document by document ({SWAPS} draws)"
@@ -75,11 +86,29 @@ def _distances(found: Documents) -> Section:
     n_tests = sum(not math.isnan(one.p) for one in found.distances)
     if n_tests >= FAMILY_LEVEL * (1 + SWAPS):
         stars_are = f"No test: {n_tests:,} are too many to correct for"
-    return (
-        "distances between models by their log-probabilities",
-        tabulated(("models", "mean", *categories), rows),
-        [f"{said}. {stars_are}. A dash: fewer than {FEWEST} documents.", *more],
+    lines = [f"{said}. {stars_are}. A dash: fewer than {FEWEST} documents.", *more]
+    title = "distances between models by their log-probabilities"
+    return title, tabulated(("models", "mean", *_headers(found)), rows), lines
+
+
+def _differences(found: Documents, pairs: Pairs, more: list[str]) -> Section:
+    rows = [
+        [f"{first} - {second}", *(_difference(by_category.get(name)) for name in _headers(found))]
+        for (first, second), by_category in pairs.items()
+    ]
+    unit = found.presence.unit
+    said = (
+        f"Mean of the first minus the second model's log-probability per {unit}, paired by document, with Student's "
+        "95% interval, not corrected: what makes a document hard for both does not widen it."
     )
+    return "differences between models by document", tabulated(("models", *_headers(found)), rows), [said, *more]
+
+
+def _difference(one: Distance | None) -> str:
+    if one is None:
+        return GAP
+    bounds = "" if math.isnan(one.low) else f" [{number(one.low, '+.3f')}, {number(one.high, '+.3f')}]"
+    return number(one.difference, "+.3f") + bounds
 
 
 def _average(distances: Iterable[Distance]) -> float:
@@ -128,6 +157,7 @@ def lines(found: Documents) -> Iterator[Line]:
         name = f"{one.first}, {one.second}"
         yield line("distance", "", name, "Jensen-Shannon", one.value, of=one.category, p=one.p)
         yield line("distance", "", name, "by chance", one.chance, of=one.category)
+        yield line("distance", "", name, "difference", one.difference, of=one.category, low=one.low, high=one.high)
     for error in found.errors:
         more: Line = {"n_models": error.n_models, "note": error.note}
         yield line("documents", error.method, error.kind, "error without", error.without, **more)

@@ -84,8 +84,8 @@ def tell(
 def _errors(bases: BaseModels, matched: Matched, place: int, draws: Draws, rng: Rng) -> list[Error]:
     method, quality = bases.methods[place], bases.quality[:, place]
     columns = np.column_stack([quality, *matched.documents.values()])
-    rows = bases.order[~np.isnan(columns[bases.order]).any(axis=1)]
-    if not matched.documents or not len(rows):
+    rows = bases.order[~np.isnan(columns[bases.order]).any(axis=1)] if matched.documents else []
+    if not len(rows):
         why = "no base model has quality and log-probabilities of each category"
         return [_none(method, kind, len(rows), why) for kind in KINDS]
     facts, benchmarks, documents = (
