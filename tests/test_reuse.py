@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tomli_w
+from conftest import write_root
 from running import run, same_arrays
 
 from rmsuite import results
@@ -78,25 +79,25 @@ class Toys:
         path.write_text(text.replace(before, after))
 
 
-@pytest.fixture
-def toys(toy_root, tmp_path):
-    """The toys, before any run."""
-    shutil.rmtree(toy_root / "suites")
-    toy_root.rename(tmp_path / "toys")
-    (tmp_path / "helper_of_toys.py").write_text("scale = 1.0\n")
-    (tmp_path / "plugin.py").write_text(PLUGIN)
-    (tmp_path / "unrelated.py").write_text("")
-    return Toys(tmp_path)
+@pytest.fixture(scope="module")
+def first(tmp_path_factory):
+    """The toys after a whole run, which no test changes."""
+    folder = tmp_path_factory.mktemp("reuse")
+    shutil.rmtree(write_root(folder / "toys") / "suites")
+    (folder / "helper_of_toys.py").write_text("scale = 1.0\n")
+    (folder / "plugin.py").write_text(PLUGIN)
+    (folder / "unrelated.py").write_text("")
+    done = Toys(folder).run()
+    assert done.code == 0, done.words
+    assert len(done.why) == CELLS
+    assert set(done.why.values()) == {"there is no result"}
+    return folder
 
 
 @pytest.fixture
-def done(toys):
-    """The toys after a whole run."""
-    first = toys.run()
-    assert first.code == 0, first.words
-    assert len(first.why) == CELLS
-    assert set(first.why.values()) == {"there is no result"}
-    return toys
+def done(first, tmp_path):
+    """A copy of the toys after a whole run: results lie beside what they are made of, wherever that is."""
+    return Toys(Path(shutil.copytree(first, tmp_path / "copy")))
 
 
 def test_a_finished_run_computes_nothing_and_shows_the_same_table(done):
