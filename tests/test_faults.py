@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,26 +44,56 @@ def rmsuite_methods():
 REPETITIONS = 6
 CELLS = REPETITIONS * (3 + 5)
 KILLS = 50
+# A run for each line that is read: a fork of a process that has imported what it needs. What is killed is the run, not
+# its imports. Another line is answered with how the run ended.
+FORK_RUNS = """
+import os, sys
+from rmsuite import cli, executors, worker
+from rmsuite.commands import command
+command("run")
+told, nothing = os.dup(1), os.open(os.devnull, os.O_RDWR)
+os.dup2(nothing, 1)
+while sys.stdin.readline():
+    run = os.fork()
+    if run == 0:
+        os.dup2(nothing, 0)
+        sys.exit(cli.main(sys.argv[1:]))
+    os.write(told, b"%d\\n" % run)
+    sys.stdin.readline()
+    os.write(told, b"%d\\n" % os.waitstatus_to_exitcode(os.waitpid(run, 0)[1]))
+"""
+RUN = ("run", "--plugin", "plugin.py", "--tasks", "toys", "-t", "toy-gold", "--no-stored", "-r", str(REPETITIONS))
+RUN += ("-m", "one", "-m", "two", "-m", "three")
 MARK = "RMSUITE_FAULT_TEST"
 
 
 @dataclass(frozen=True)
 class Toys:
-    """A folder with toy tasks and a plugin of three methods; each run is a process of its own.
-
-    ``seconds``: how long one took that was not disturbed.
-    """
+    """A folder with toy tasks and a plugin of three methods; each run is a process of its own."""
 
     folder: Path
-    seconds: float = 0.0
 
     def start(self, *more: str, jobs: int = 2, **given: object) -> subprocess.Popen:
         """Start a run of all methods into the folder ``out``."""
-        command = [sys.executable, "-m", "rmsuite", "run", "--plugin", "plugin.py", "--tasks", "toys", "-t", "toy-gold"]
-        command += ["-m", "one", "-m", "two", "-m", "three", "-r", str(REPETITIONS), "-j", str(jobs), "--no-stored"]
+        command = [sys.executable, "-m", "rmsuite", *RUN, "-j", str(jobs)]
         environment = {**os.environ, MARK: str(self.folder)}
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         return subprocess.Popen([*command, "-o", "out", *more], cwd=self.folder, env=environment, **pipes, **given)
+
+    @contextlib.contextmanager
+    def forks(self) -> Iterator[Callable[[], int]]:
+        """Start a process that forks runs of all methods into ``out``; each call returns the next number it says."""
+        command = [sys.executable, "-c", FORK_RUNS, *RUN, "-j", "2", "-o", "out"]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+        environment = {**os.environ, MARK: str(self.folder)}
+
+        def ask() -> int:
+            process.stdin.write("\n")
+            process.stdin.flush()
+            return int(process.stdout.readline())
+
+        with subprocess.Popen(command, cwd=self.folder, env=environment, **pipes) as process:
+            yield ask
 
     def finish(self, *more: str, **given: object) -> str:
         """Run to the end, and return what was said."""
@@ -90,9 +121,8 @@ def undisturbed(tmp_path_factory):
     write_root(folder / "toys")
     shutil.rmtree(folder / "toys" / "suites")
     (folder / "plugin.py").write_text(PLUGIN)
-    begun = time.monotonic()
-    Toys(folder).finish()
-    toys = Toys(folder, time.monotonic() - begun)
+    toys = Toys(folder)
+    toys.finish()
     assert len(toys.cells()) == CELLS
     return toys
 
@@ -112,15 +142,19 @@ def assert_same(toys: Toys, undisturbed: Toys) -> None:
 
 def test_a_run_that_is_killed_fifty_times_ends_with_the_bits_of_one_that_was_not(toys, undisturbed):
     rng, kept = np.random.default_rng(0), 0
-    for _ in range(KILLS):
-        run = toys.start()
-        time.sleep(rng.uniform(0.1, 1.0) * undisturbed.seconds)
-        run.kill()
-        run.communicate()
-        cells = toys.cells()  # every record that is there is whole
-        kept += len(cells)
-        if len(cells) == CELLS:  # begin anew, so that there is always something to disturb
-            shutil.rmtree(toys.folder / "out")
+    with toys.forks() as ask:
+        ask()
+        begun = time.monotonic()
+        assert ask() == 0
+        seconds = time.monotonic() - begun
+        for _ in range(KILLS):
+            if len(toys.cells()) == CELLS:  # begin anew, so that there is always something to disturb
+                shutil.rmtree(toys.folder / "out")
+            run = ask()
+            time.sleep(rng.uniform(0.1, 1.0) * seconds)
+            os.kill(run, signal.SIGKILL)  # one that has ended is there until it is asked how
+            assert ask() in (0, -signal.SIGKILL)
+            kept += len(toys.cells())  # every record that is there is whole
     assert kept > 0
     assert toys.living() == []
     toys.finish()
