@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 PUBLISHED = Path(__file__).resolve().parents[2] / "rmsuite" / "choice" / "published"
-META = {"n_parameters": ("params_b", 1e9), "embed_dim": ("embedding width", 1)}
+BILLION = 1e9
 # What one table calls a model, and what its publisher does; a host's name is no part of a model's.
 OPEN = {
     "Hermes-2-Theta-Llama-3-8B": "Hermes-2-Theta-Llama-3-8B",
@@ -45,14 +45,13 @@ Row = dict[str, str]
 
 
 def embedding(rows: Iterable[Row]) -> Iterator[tuple[str, str, str]]:
-    """Yield model, column and score of embedding models: tasks, whole means, and what is known of the model."""
+    """Yield model, column and score of embedding models: tasks, whole means, and the number of parameters."""
     for row in rows:
         if row["kind"] != "embedding":
             continue
         if row["benchmark"] == "model_meta":
-            if row["task"] in META:
-                column, unit = META[row["task"]]
-                yield row["model"], column, f"{float(row['score']) / unit:.6g}"
+            if row["task"] == "n_parameters":
+                yield row["model"], "params_b", f"{float(row['score']) / BILLION:.6g}"
         elif row["benchmark"] == "MTEB(eng)":
             yield row["model"], f"MTEB {row['task']}", row["score"]
         elif "INCOMPLETE" not in row["note"]:  # a mean of fewer tasks is no mean of the benchmark
