@@ -100,8 +100,8 @@ def test_an_attribute_with_the_name_of_a_power_is_no_power():
 
 VARIANTS = [("dmoerm", {"attributes": "directions"})]
 BASELINES = {method.name: method for method in rmsuite_baselines.rmsuite_methods()}
-# A fit takes the eigenvectors of a matrix with two rows a frequency, two dozen times: a second for 256 frequencies. With
-# that many it is fitted where the stored results are reproduced.
+# A fit takes the eigenvectors of a matrix with two rows a frequency, two dozen times: a second for 256 frequencies.
+# With that many it is fitted where the stored results are reproduced.
 SMALLER = {"bt-gp": {"n_frequencies": 64}}
 CONFIGURED = [Configured(method, SMALLER.get(method.name, {})) for method in BASELINES.values()]
 CONFIGURED += [Configured(BASELINES[name], parameters) for name, parameters in VARIANTS]

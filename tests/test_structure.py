@@ -233,7 +233,7 @@ def test_a_planted_violation_is_caught_with_file_line_import_and_rule(name, sour
 
 
 # Forks of one interpreter: each imports one module into a process that holds no other of this package. What others
-# wrote and most modules need is there already: hundreds of imports of numpy and scipy would say nothing of this package.
+# wrote and most modules need is there already: hundreds of imports of numpy and scipy say nothing of this package.
 IMPORT_EACH = """
 import json, os, sys, traceback
 import cloudpickle, numpy, pluggy, scipy.stats, sklearn.linear_model, tabulate, threadpoolctl, tomli_w, tqdm
