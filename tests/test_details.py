@@ -56,7 +56,7 @@ def test_the_calibration_error_is_the_gap_between_the_columns_of_the_reliability
 def test_what_cannot_be_said_is_left_out():
     test, answers = with_probability()
     assert reliability("toy@1", test, [answers, Answers(answers.rewards)]) == ()
-    assert best_of_n.grid(many((1,) * 5)).size == 0
+    assert best_of_n.grid(many((1,) * 5)).tolist() == [1]
     assert best_of_n_curve("toy@1", many((1,) * 5), [Answers(np.arange(5.0))]) == ()
 
 

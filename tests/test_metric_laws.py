@@ -290,6 +290,14 @@ def test_a_prompt_on_which_nothing_can_be_told_adds_nothing(metric):
     assert not metric.per_prompt(flat, answers_for(flat))[0].any()
 
 
+@named({metric.name for metric in METRICS} - ATTACKS)
+def test_where_no_prompt_has_a_choice_nothing_is_told(metric):
+    test = make_test(sizes=(1,) * 20)
+    sums = metric.per_prompt(test, answers_for(test))
+    assert not sums.any()
+    assert np.isnan(metric.reduce(sums.sum(axis=0)))
+
+
 @pytest.mark.parametrize("ties", [False, True])
 @pytest.mark.parametrize("form", [lambda test: test, as_pairs], ids=["gold", "pairs"])
 def test_pairs_are_counted_as_in_their_list(ties, form):

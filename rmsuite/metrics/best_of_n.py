@@ -101,10 +101,13 @@ def normalised_gain(test: TestSet, answers: Answers, n: int) -> np.ndarray:
 
 
 def grid(test: TestSet) -> np.ndarray:
-    """Return the n of a curve: those of ``GRID`` for which ``ENOUGH`` of the prompts with a choice have responses."""
+    """Return the n of a curve: those of ``GRID`` for which ``ENOUGH`` of the prompts with a choice have responses.
+
+    Where no prompt has a choice, that is 1 alone.
+    """
     sizes = np.diff(test.offsets)
     sizes = sizes[sizes > 1]
-    return np.array([n for n in GRID if len(sizes) and np.mean(sizes >= n) >= ENOUGH], int)
+    return np.array([n for n in GRID if n == 1 or (len(sizes) and np.mean(sizes >= n) >= ENOUGH)], int)
 
 
 def _on_grid(test: TestSet, answers: Answers) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -157,7 +160,8 @@ def whole_curve(test: TestSet, answers: Answers) -> np.ndarray:
 
 def peak_position(sums: np.ndarray) -> np.ndarray:
     """Return log n of the peak over log of the largest n: 1 = gold rises to the end, 0 = any choice harms."""
-    scale = np.log(GRID[: sums.shape[-1]]) / np.log(GRID[sums.shape[-1] - 1])
+    largest = GRID[sums.shape[-1] - 1]
+    scale = np.log(GRID[: sums.shape[-1]]) / np.log(max(largest, 2))
     return np.asarray(np.where(sums.any(axis=-1), scale[_first_peak(sums)], np.nan))
 
 
