@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.linalg  # noqa: F401 -- its threads are counted from here on
+from threadpoolctl import threadpool_limits
 
 from rmsuite.pool_files import write_embeddings, write_folder
 
@@ -86,3 +89,13 @@ def write_root(root: Path) -> Path:
 def toy_root(tmp_path: Path) -> Path:
     """A folder of cards and pools, as the hook ``rmsuite_tasks`` returns it."""
     return write_root(tmp_path / "toy-tasks")
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Small matrix products in one thread, for files with many: as in a cell, and in a third of the time.
+
+    Two processes of the suite with two threads each wait for one another's turns on two cores.
+    """
+    with threadpool_limits(limits=1):
+        yield

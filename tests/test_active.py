@@ -17,6 +17,8 @@ from rmsuite_baselines.bt_linear import BradleyTerryLinear
 from rmsuite_baselines.mean_difference import MeanDifference
 from rmsuite_baselines.selection import SELECTORS
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 every_rule = pytest.mark.parametrize("rule", SELECTORS)
 
 

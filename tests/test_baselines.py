@@ -22,6 +22,8 @@ from rmsuite_baselines.gaussian_process import GaussianProcess
 from rmsuite_baselines.mean_difference import MeanDifference
 from rmsuite_baselines.scaling import Scaling
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 METHODS = {method.name: method for method in rmsuite_methods()}
 # With its 256 frequencies a fit takes a second: that is done where the stored results are reproduced.
 METHODS["bt-gp"] = replace(METHODS["bt-gp"], make=partial(GaussianProcess, n_frequencies=64))

@@ -9,6 +9,8 @@ from rmsuite import seeds
 from rmsuite.statistics import intervals, mean_sample, resample
 from rmsuite.statistics.simulation import GRID, HARD, Case, coverage
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 def held(case: Case, n_simulations: int = 1500, n_draws: int = 1000) -> dict[str, float]:
     seed = seeds.seed(1, "simulation", case=repr(case))

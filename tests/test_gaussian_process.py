@@ -20,6 +20,8 @@ from rmsuite_baselines.gaussian_process import (
 )
 from rmsuite_baselines.scaling import Scaling
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 TOY = testing.toy(n_prompts=20, flips=0.2)
 
 

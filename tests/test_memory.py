@@ -26,6 +26,8 @@ from rmsuite.tasks import LoadedTask
 from rmsuite_baselines import rows
 from rmsuite_baselines.bt_mlp import BradleyTerryMLP
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 N_RESPONSES, N_FEATURES, N_PAIRS = 2**16, 64, 3000
 WHOLE = 4 * N_RESPONSES * N_FEATURES  # bytes, in float32
 ONE = "base=bt-linear[penalties=1.0]"  # a path of penalties takes long where each product reads the file
