@@ -1,6 +1,6 @@
 """The time of 100 steps of each optimizer on all prompts of a pool, linear policy, for one seed and for eight at once.
 
-``pytest tests/benchmarks/test_policies_speed.py`` prints the table for 25 prompts of 58 responses, 384 features;
+``pytest tests/benchmarks/test_policies_speed.py`` prints the table in one thread for 25 prompts of 58 responses, 384 features;
 ``RMSUITE_BENCH=full`` makes it 500 prompts. Nothing is asserted about time.
 """
 
@@ -17,7 +17,7 @@ N_PROMPTS = 500 if os.environ.get("RMSUITE_BENCH") == "full" else 25
 N_RESPONSES, N_FEATURES, STEPS = 58, 384, 100
 OPTIMIZERS = (ReMax(), RLOO(4), GRPO(4), OptimalBaseline(), PPO())
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]  # as in a cell
 
 
 @pytest.fixture(scope="module")
