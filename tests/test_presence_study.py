@@ -78,6 +78,11 @@ def test_documents_that_tell_what_was_seen_lower_the_error_on_new_families(found
     assert by_kind["in sample"].with_ < by_kind["in sample"].without
 
 
+def test_in_sample_there_is_no_interval_as_documents_that_say_nothing_lower_that_error(found):
+    for one in found.documents.errors:
+        assert np.isnan([one.low, one.high]).all() == (one.kind == "in sample")
+
+
 def test_documents_that_tell_nothing_do_not(scores):
     nothing = study(bases(), scores, SETTINGS, presence=presence(RNG.normal(size=N)))
     new = nothing.documents.errors[1]
@@ -128,7 +133,7 @@ def test_the_tables_order_moves_no_number(found, scores):
     again = study(mixed, scores, SETTINGS, presence=replace(presence(), models=mixed.models, categories=categories))
     for mine, other in zip(again.documents.errors, found.documents.errors, strict=True):
         assert [mine.without, mine.with_] == pytest.approx([other.without, other.with_], abs=1e-9)
-        assert [mine.low, mine.high] == pytest.approx([other.low, other.high], abs=1e-9)
+        assert [mine.low, mine.high] == pytest.approx([other.low, other.high], abs=1e-9, nan_ok=True)
     assert set(again.documents.distances) == set(found.documents.distances)
 
 
@@ -149,6 +154,14 @@ def test_models_without_documents_are_counted_and_left_out_of_both(scores):
     part = study(bases(), scores, SETTINGS, presence=presence(SEEN[:-6], there)).documents
     assert {one.n_models for one in part.errors} == {N - 6}
     assert "6 of 18 base models have no log-probabilities" in part.notes
+
+
+def test_models_that_lack_a_category_are_counted_and_left_out_of_both(scores):
+    whole = presence()
+    short = replace(whole.categories[1], models=NAMES[2:], scores=whole.categories[1].scores[2:])
+    part = study(bases(), scores, SETTINGS, presence=replace(whole, categories=(whole.categories[0], short))).documents
+    assert {one.n_models for one in part.errors} == {N - 2}
+    assert "2 base models lack some category, and are not among those of the selectors" in part.notes
 
 
 def test_without_a_base_model_of_the_table_the_tables_of_documents_are_there(scores):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,7 +26,9 @@ class Error:
     """The mean absolute error of a selector without and with the category means, over the same base models.
 
     ``kind`` says which models it predicts; ``low`` and ``high`` bound the difference, with minus without, at 95 %: a
-    percentile bootstrap of families. All are in the unit of quality, NaN where ``note`` says why.
+    percentile bootstrap of families, the fits held fixed. In sample they are NaN: more features lower that error
+    whatever they say, and an interval would show it as a find. All are in the unit of quality, NaN where ``note`` says
+    why.
     """
 
     method: str
@@ -69,7 +71,15 @@ def documents_of(bases: BaseModels, presence: Presence, inherit: bool) -> tuple[
     notes = [note for note in found.notes if "no score" not in note and "have no" not in note]
     notes += [f"{n_without} of {len(bases.models)} base models have no log-probabilities"] if n_without else []
     notes += [f"{n_given} base models are given those of the largest model of their family"] if n_given else []
+    n_some = _n_some(columns)
+    notes += [f"{n_some} base models lack some category, and are not among those of the selectors"] if n_some else []
     return columns, tuple(notes)
+
+
+def _n_some(columns: Mapping[str, np.ndarray]) -> int:
+    """Return how many models have some column, and not all."""
+    known = ~np.isnan(np.column_stack(list(columns.values()))) if columns else np.zeros((0, 1), bool)
+    return int((known.any(axis=1) & ~known.all(axis=1)).sum())
 
 
 def tell(
@@ -116,7 +126,8 @@ def _error(
     if why or np.isnan(errors).any():
         return _none(method, kind, len(quality), why)
     without, with_ = map(float, errors.mean(axis=1))
-    return Error(method, kind, len(quality), without, with_, *_interval(errors[1] - errors[0], families, draws))
+    bounds = _interval(errors[1] - errors[0], families, draws) if kind == UNSEEN else (math.nan, math.nan)
+    return Error(method, kind, len(quality), without, with_, *bounds)
 
 
 def _none(method: str, kind: str, n_models: int, why: str) -> Error:
