@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from rmsuite.choice.divergence import BINS, distance, distances
+from rmsuite.choice.divergence import BINS, FEWEST, distance, distances
 from rmsuite.choice.presence import as_scores, inherited, means, read_presence
 from rmsuite.errors import InputError
 
@@ -166,7 +166,7 @@ def by_hand(first, second):
     return np.sqrt(max(mixed - np.mean([stats.entropy(one, base=2) for one in shares]), 0))
 
 
-@pytest.mark.parametrize("n", [5, 11, 30, 200])
+@pytest.mark.parametrize("n", [10, 11, 30, 200])
 def test_a_distance_is_that_of_the_definition(n):
     first, second = RNG.normal(size=n), RNG.normal(0.5, 2, size=n)
     assert distance(first, second, rng())[0] == pytest.approx(by_hand(first, second), abs=1e-9)
@@ -179,6 +179,12 @@ def test_distances_are_0_of_like_models_1_of_disjoint_ones_and_symmetric():
     assert (value, p) == (pytest.approx(1), 0.001)
     assert 0.1 < chance < 0.5
     assert distance(first, second, rng())[0] == pytest.approx(distance(second, first, rng())[0])
+
+
+def test_the_fewest_documents_do_not_set_any_two_models_wholly_apart():
+    found = [distance(*RNG.normal(size=(2, FEWEST)), rng())[0] for _ in range(20)]
+    assert np.mean(found) < 0.9
+    assert np.isnan(distance(*RNG.normal(size=(2, FEWEST - 1)), rng())).all()
 
 
 def test_no_increasing_function_of_the_scores_moves_a_distance():

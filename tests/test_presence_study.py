@@ -20,7 +20,7 @@ from rmsuite.choice.selector import select
 from rmsuite.reports.choice import Settings, n_fits, study
 from rmsuite.reports.presence import _interval
 
-N, N_DOCUMENTS, FAMILIES = 18, 8, 5
+N, N_DOCUMENTS, FAMILIES = 18, 10, 5
 N_IN_TABLE = 9  # of the command: fewer, and of no family, so that less is learnt
 RNG = np.random.default_rng(11)
 SEEN = RNG.normal(size=N)  # how much of the code each model saw

@@ -16,7 +16,7 @@ from rmsuite.choice.presence import Presence, student
 
 BINS = 10  # of equal mass over the scores of both models together
 SWAPS = 999  # of the two models, document by document, at random
-FEWEST = 5  # documents
+FEWEST = 10  # documents: of 5 each score may have a bin to itself, and then any two models lie 1 apart
 
 
 @dataclass(frozen=True)
