@@ -68,7 +68,7 @@ def test_many_models_keep_the_interval_of_the_bootstrap():
         assert [found[name].low, found[name].high] == pytest.approx(np.nanquantile(again, [0.025, 0.975]))
 
 
-@pytest.mark.parametrize("n", [6, 9])
+@pytest.mark.parametrize("n", [6, 9, 12])
 def test_intervals_of_few_models_hold_the_truth_as_often_as_they_say(n):
     rho, rng = 0.6, np.random.default_rng(n)
     truth = {"pearson": rho, "spearman": 6 / math.pi * math.asin(rho / 2), "kendall": 2 / math.pi * math.asin(rho)}

@@ -59,7 +59,8 @@ def _predictors(choice: Choice, one: ByMethod) -> Section:
             "Correlations over base models, with 95% intervals: percentile bootstrap of models, "
             f"{choice.settings.n_draws:,} draws, seed {choice.settings.seed}, of fewer than {FEW} models no narrower "
             f"than by Fisher's transformation. *: p < {FAMILY_LEVEL:g}, Holm-corrected over the rows of the column; of "
-            f"up to {EXACT} models by all permutations.",
+            f"up to {EXACT} models by all permutations. Intervals are not corrected; models of one family count as "
+            "independent.",
             f"{_coverage(choice)} Kept: reaches {' and '.join(f'{v:g} at k = {k}' for k, v in FLOORS.items())}.",
             *([f"No correlation: {none}."] if none else []),
             *([f"{few} rows are known of fewer than {FEWEST} of the models, and left out."] if few else []),
@@ -223,7 +224,8 @@ def _agreements(choice: Choice) -> Section:
         for a in choice.agreements
     ]
     said = (
-        "Two methods over the same base models: correlations with 95% intervals, percentile bootstrap of models; cover "
+        "Two methods over the same base models: correlations with 95% intervals, percentile bootstrap of models, of "
+        f"fewer than {FEW} no narrower than by Fisher's transformation; cover "
         "is of the first's best ones by the second's order; difference is the first minus the second."
     )
     return "do methods agree on base models", tabulated(headers, rows), [said]
