@@ -140,8 +140,8 @@ def _orders(table: BaseTable) -> Section:
     ]
     lines = [
         "Spearman's correlation of two columns over base models; 1: the method does not reorder them. Interval: 95%, "
-        "percentile bootstrap of test prompts, these base models held fixed. A draw adds noise, of which two methods share "
-        "what lies in the prompts: noise of their own makes the interval lean down, shared noise up.",
+        "percentile bootstrap of test prompts, these base models held fixed. A draw adds noise: that of each "
+        "method alone makes the interval lean down, what they share, of the same prompts, up.",
         *(f"Note: {one.first}, {one.second}: {one.note}." for one in table.orders if one.note),
     ]
     return (

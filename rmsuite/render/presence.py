@@ -135,9 +135,9 @@ def _errors(found: Documents) -> Section:
         "Mean absolute error of the selector, in the unit of quality, without and with the category means, over the "
         "same base models. In sample, as in arXiv:2505.10775: of the models that it learnt from, so that more features "
         f"look better than they are; {UNSEEN}: of each family with nothing of it seen. Difference: below 0 where "
-        "documents help; 95% interval of new families by a bootstrap of families, the fits held fixed: what other folds or "
-        "other models to learn from would change is not in it. In sample there is none: documents that say nothing lower "
-        "that error too."
+        "documents help; 95% interval of new families by a bootstrap of families, the fits held fixed: what other "
+        "folds or other models to learn from would change is not in it. In sample there is none: documents that say "
+        "nothing lower that error too."
     )
     return "do the documents help to choose", tabulated(headers, rows), [said, *notes]
 
