@@ -18,7 +18,7 @@ from rmsuite.choice.presence import Category, Presence
 from rmsuite.choice.scores import read_scores
 from rmsuite.choice.selector import select
 from rmsuite.reports.choice import Settings, n_fits, study
-from rmsuite.reports.presence import _interval
+from rmsuite.reports.presence import _interval, documents_of
 
 N, N_DOCUMENTS, FAMILIES = 18, 10, 5
 N_IN_TABLE = 9  # of the command: fewer, and of no family, so that less is learnt
@@ -162,6 +162,16 @@ def test_models_that_lack_a_category_are_counted_and_left_out_of_both(scores):
     part = study(bases(), scores, SETTINGS, presence=replace(whole, categories=(whole.categories[0], short))).documents
     assert {one.n_models for one in part.errors} == {N - 2}
     assert "2 base models lack some category, and are not among those of the selectors" in part.notes
+
+
+def test_a_base_model_that_may_be_several_of_the_documents_models_is_named():
+    there = (*NAMES[1:], "one/model-0", "other/model-0")
+    columns, notes = documents_of(bases(), presence(np.ones(len(there)), there), inherit=False)
+    assert np.isnan([column[0] for column in columns.values()]).all()
+    assert notes == (
+        "model-0 gets no log-probabilities: it is not clear which model is one/model-0 or other/model-0",
+        "1 of 18 base models have no log-probabilities",
+    )
 
 
 def test_without_a_base_model_of_the_table_the_tables_of_documents_are_there(scores):

@@ -29,6 +29,8 @@ class Matched:
         Models of the table that have a score, and models of the scores that the table does not have.
     notes : tuple of str
         What was not used, in words, with counts.
+    unclear : mapping of str to str
+        Models of the table that may be several of the scores, and so have none of them, and why.
     documents : mapping of str to ndarray (n_models,)
         Mean log-probability of the documents of a category, where such are given.
     """
@@ -38,6 +40,7 @@ class Matched:
     n_with_scores: int
     n_others: int
     notes: tuple[str, ...]
+    unclear: Mapping[str, str] = field(default_factory=dict)
     documents: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
@@ -46,7 +49,11 @@ def match(bases: BaseModels, scores: Scores) -> Matched:
     found = {model: _named(model, bases, scores) for model in bases.models}
     claimed = Counter(ones[0] for ones in found.values() if len(ones) == 1)
     rows = {model: scores.models.index(ones[0]) for model, ones in found.items() if len(ones) == 1 == claimed[ones[0]]}
-    unclear = {model: ones for model, ones in found.items() if ones and model not in rows}
+    unclear = {
+        model: f"it is not clear which model is {' or '.join(ones)}"
+        for model, ones in found.items()
+        if ones and model not in rows
+    }
     values = np.full((len(bases.models), len(scores.benchmarks)), np.nan)
     for place, model in enumerate(bases.models):
         if model in rows:
@@ -61,6 +68,7 @@ def match(bases: BaseModels, scores: Scores) -> Matched:
         n_with,
         len(scores.models) - len(set(rows.values())),
         tuple(_notes(bases, unclear, n_with, [name for name in columns if name not in held])),
+        unclear,
     )
 
 
@@ -69,13 +77,10 @@ def _named(model: str, bases: BaseModels, scores: Scores) -> list[str]:
     return own or (names.matches(bases.aliases[model], scores.models) if model in bases.aliases else [])
 
 
-def _notes(bases: BaseModels, unclear: Mapping[str, list[str]], n_with: int, empty: list[str]) -> list[str]:
+def _notes(bases: BaseModels, unclear: Mapping[str, str], n_with: int, empty: list[str]) -> list[str]:
     without = len(bases.models) - n_with
     return [
         *([f"{without} of {len(bases.models)} base models have no score"] if without else []),
-        *(
-            f"{model} gets no score: it is not clear which model is {' or '.join(ones)}"
-            for model, ones in unclear.items()
-        ),
+        *(f"{model} gets no score: {why}" for model, why in unclear.items()),
         *([f"{len(empty)} benchmarks have no score of any of these models"] if empty else []),
     ]

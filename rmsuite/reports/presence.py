@@ -68,7 +68,7 @@ def documents_of(bases: BaseModels, presence: Presence, inherit: bool) -> tuple[
         tokens = bases.facts.get(TOKENS, np.full(len(bases.models), np.nan))
         columns, n_given = inherited(columns, bases.families, found.parameters, tokens)
     n_without = len(bases.models) - found.n_with_scores - n_given
-    notes = [note for note in found.notes if "no score" not in note and "have no" not in note]
+    notes = [f"{model} gets no log-probabilities: {why}" for model, why in found.unclear.items()]
     notes += [f"{n_without} of {len(bases.models)} base models have no log-probabilities"] if n_without else []
     notes += [f"{n_given} base models are given those of the largest model of their family"] if n_given else []
     n_some = _n_some(columns)
