@@ -265,6 +265,8 @@ def test_gains_are_over_the_best_default_of_the_same_size():
     assert found["< 3 B"].relative == pytest.approx(0.2)
     assert (found["3-6 B"].best, found["3-6 B"].points) == ("m3", 0)
     assert (found[">= 6 B"].note, found[">= 6 B"].n_models) == ("no default of this size", 1)
+    below = gains(table(quality - 55), ["m0"], ())[0]
+    assert (below.points, math.isnan(below.relative)) == (40, True)
     assert gains(bases, [], (100,))[1].note == "no model of this size"
     with pytest.raises(InputError, match="default base model 'm9': expected one model of the table"):
         gains(bases, ["m9"])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from rmsuite.choice.correlations import EXACT, FEW, STATISTICS, Draws, against, by_fisher, correlate
+from rmsuite.choice.correlations import EXACT, FEW, STATISTICS, Draws, against, by_fisher, correlate, interval, resampled
 
 OF = {
     "pearson": lambda x, y: stats.pearsonr(x, y).statistic,
@@ -92,5 +92,45 @@ def test_fishers_interval_holds_its_value_narrows_with_models_and_turns_with_the
             assert by_fisher(-value, statistic, n) == pytest.approx((-high, -low))
             widths.append(high - low)
         assert widths == sorted(widths, reverse=True)
-    r = by_fisher(0.5, "pearson", 40)  # the textbook's: tanh(atanh(r) +- 1.96 / sqrt(n - 3))
-    assert r == pytest.approx(np.tanh(np.arctanh(0.5) + np.array([-1, 1]) * 1.959964 / math.sqrt(37)), abs=1e-6)
+
+
+FEWER = {"pearson": 3, "spearman": 3, "kendall": 4}  # models that the standard error does not count
+
+
+def textbook(r, statistic, n):
+    variance = {"pearson": 1, "spearman": 1 + r**2 / 2, "kendall": 0.437}[statistic] / (n - FEWER[statistic])
+    return pytest.approx(np.tanh(np.arctanh(r) + np.array([-1, 1]) * 1.959964 * math.sqrt(variance)), abs=1e-6)
+
+
+@pytest.mark.parametrize("statistic", STATISTICS)
+@pytest.mark.parametrize("more", [1, 6, 40])
+def test_fishers_interval_is_the_textbooks(statistic, more):
+    assert by_fisher(0.5, statistic, FEWER[statistic] + more) == textbook(0.5, statistic, FEWER[statistic] + more)
+    assert by_fisher(0.5, statistic, FEWER[statistic]) == (-1, 1)
+
+
+@pytest.mark.parametrize("statistic", ["spearman", "kendall"])
+@pytest.mark.parametrize("n", [5, 6, 9])
+def test_ranks_that_agree_wholly_are_as_sure_as_if_two_neighbours_had_changed_places(statistic, n):
+    turned = OF[statistic](range(n), [1, 0, *range(2, n)])
+    low, high = by_fisher(turned, statistic, n)
+    assert (low, high) == textbook(turned, statistic, n)
+    assert by_fisher(1, statistic, n) == (pytest.approx(low), 1)
+
+
+@pytest.mark.parametrize("n", [5, FEW - 1, FEW, FEW + 2])
+def test_intervals_of_few_models_hold_both_and_of_many_are_those_of_the_bootstrap(n):
+    for seed in range(20):
+        first, second = np.random.default_rng(seed).normal(size=(2, n))
+        found = against(second, {"": first}, DRAWS)[""]
+        again = resampled(first, second, DRAWS.counts(n))
+        for name in STATISTICS:
+            both = [interval(again[name]), by_fisher(found[name].value, name, n)]
+            low, high = zip(*both[: 2 if n < FEW else 1], strict=True)
+            assert (found[name].low, found[name].high) == (min(low), max(high))
+
+
+def test_where_resamples_say_nothing_or_all_agree_the_interval_is_fishers():
+    for first, second in (([0, 0, 0, 1], [3, 1, 2, 4]), (range(FEW), range(FEW))):
+        for name, one in against(np.array(second, float), {"": np.array(first, float)}, DRAWS)[""].items():
+            assert (one.low, one.high) == pytest.approx(by_fisher(one.value, name, len(second)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -74,6 +75,16 @@ def test_other_numbers_of_tokens_are_noticed(table):
     assert note.startswith("24 documents have other numbers of tokens")
 
 
+def test_a_number_of_tokens_that_is_not_known_is_no_other_one(tmp_path):
+    found = [[*r[:3], 40 if r[0] == "Beta-2" else "", *r[4:]] for r in rows()]
+    assert read_presence([write(tmp_path / "p.csv", found)]).notes == ()
+
+
+def test_what_is_certain_has_the_log_probability_0(tmp_path):
+    found = [[*r[:5], "0"] for r in rows()]
+    assert {one.value for one in means(read_presence([write(tmp_path / "p.csv", found)]))} == {0}
+
+
 def test_documents_that_some_model_lacks_are_left_out_for_all_and_counted(tmp_path):
     kept = [r for r in rows() if not (r[0] == "Beta-2" and r[1] == "code" and r[2] in ("d03", "d07"))]
     kept = [r for r in kept if not (r[0] == "Gamma-3" and r[1] == "prose")]
@@ -140,6 +151,17 @@ def test_one_line_a_category_needs_no_documents(tmp_path):
     twice = write(tmp_path / "q.csv", [*found, ["Beta-2", "code", -9]], ("model", "category", "log_probability"))
     with pytest.raises(InputError, match="tell documents apart in a column document"):
         read_presence([twice])
+
+
+def test_how_models_are_spelled_moves_no_distance_and_each_has_draws_of_its_own(table, tmp_path):
+    spelt = [[{"org/Alpha-1": "alpha_1"}.get(r[0], r[0].upper()), *r[1:]] for r in rows()]
+    again = read_presence([write(tmp_path / "q.csv", spelt)])
+    for one, other in zip(distances(read_presence([table]), 0), distances(again, 0), strict=True):
+        assert (one.value, one.chance, one.p) == (other.value, other.chance, other.p)
+    same = replace(again, categories=tuple(replace(again.categories[0], name=name) for name in "ab"))
+    first, second = (one for one in distances(same, 0) if (one.first, one.second) == ("alpha_1", "BETA-2"))
+    assert first.value == second.value
+    assert first.chance != second.chance
 
 
 def test_differences_are_paired_by_document(table):
@@ -211,11 +233,19 @@ def test_a_shift_that_paired_documents_show_is_found():
 
 
 def test_a_model_is_given_the_scores_of_the_largest_of_its_family_that_saw_as_many_tokens():
-    families = ("a", "a", "a", "b", "", "a")
-    sizes, tokens = np.array([1.0, 7, 3, 1, 1, 9]), np.array([2.0, 2, 2, 2, 2, 5])
     nan = np.nan
-    columns = {"code": np.array([nan, -1, -2, nan, nan, nan]), "prose": np.array([nan, -3, nan, nan, nan, nan])}
-    found, n = inherited(columns, families, sizes, tokens)
-    assert n == 1  # model 0 alone: 3 is of another family, 4 of none that is known, 5 saw more and is the largest
-    np.testing.assert_array_equal(found["code"], [-1, -1, -2, nan, nan, nan])
-    np.testing.assert_array_equal(found["prose"], [-3, -3, nan, nan, nan, nan])
+    given = [  # family, size, tokens, means, and those that it has in the end
+        ("a", 1, 2, (nan, nan), (-1, -3)),
+        ("a", 7, 2, (-1, -3), (-1, -3)),
+        ("a", 3, 2, (-2, nan), (-2, nan)),
+        ("a", 7, 2, (nan, nan), (nan, nan)),  # none of its family is larger
+        ("a", 9, 5, (-4, -4), (-4, -4)),  # saw more
+        ("b", 1, 2, (nan, nan), (nan, nan)),
+        ("", 1, 2, (nan, nan), (nan, nan)),  # of no family that is known
+        ("", 9, 2, (-5, -5), (-5, -5)),
+    ]
+    families, sizes, tokens, before, after = zip(*given, strict=True)
+    columns = dict(zip(("code", "prose"), np.array(before, float).T, strict=True))
+    found, n = inherited(columns, families, np.array(sizes, float), np.array(tokens, float))
+    assert n == 1
+    np.testing.assert_array_equal(np.column_stack([found["code"], found["prose"]]), after)

@@ -18,7 +18,7 @@ from rmsuite.choice.presence import Category, Presence
 from rmsuite.choice.scores import read_scores
 from rmsuite.choice.selector import select
 from rmsuite.reports.choice import Settings, n_fits, study
-from rmsuite.reports.presence import _interval, documents_of
+from rmsuite.reports.presence import TOKENS, _interval, documents_of
 
 N, N_DOCUMENTS, FAMILIES = 18, 10, 5
 N_IN_TABLE = 9  # of the command: fewer, and of no family, so that less is learnt
@@ -84,7 +84,7 @@ def test_in_sample_there_is_no_interval_as_documents_that_say_nothing_lower_that
 
 
 def test_documents_that_tell_nothing_do_not(scores):
-    nothing = study(bases(), scores, SETTINGS, presence=presence(RNG.normal(size=N)))
+    nothing = study(bases(), scores, SETTINGS, presence=presence(np.random.default_rng(14).normal(size=N)))
     new = nothing.documents.errors[1]
     assert new.high > 0
 
@@ -172,6 +172,18 @@ def test_a_base_model_that_may_be_several_of_the_documents_models_is_named():
         "model-0 gets no log-probabilities: it is not clear which model is one/model-0 or other/model-0",
         "1 of 18 base models have no log-probabilities",
     )
+
+
+def test_base_models_are_given_log_probabilities_of_their_family_only_where_that_is_asked_for():
+    there = tuple(name for name, size in zip(NAMES, SIZES, strict=True) if size != SIZES.min())
+    table = replace(bases(), facts={TOKENS: np.ones(N)})
+    for inherit, note in (
+        (False, "1 of 18 base models have no log-probabilities"),
+        (True, "1 base models are given those of the largest model of their family"),
+    ):
+        columns, notes = documents_of(table, presence(np.ones(N - 1), there), inherit)
+        assert notes == (note,)
+        assert sum(np.isnan(column).sum() for column in columns.values()) == 2 * (not inherit)
 
 
 def test_without_a_base_model_of_the_table_the_tables_of_documents_are_there(scores):
