@@ -8,7 +8,17 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from rmsuite.choice.correlations import EXACT, FEW, STATISTICS, Draws, against, by_fisher, correlate, interval, resampled
+from rmsuite.choice.correlations import (
+    EXACT,
+    FEW,
+    STATISTICS,
+    Draws,
+    against,
+    by_fisher,
+    correlate,
+    interval,
+    resampled,
+)
 
 OF = {
     "pearson": lambda x, y: stats.pearsonr(x, y).statistic,

@@ -14,6 +14,7 @@ from scipy import stats
 from rmsuite.choice.divergence import BINS, FEWEST, distance, distances
 from rmsuite.choice.presence import as_scores, inherited, means, read_presence
 from rmsuite.errors import InputError
+from rmsuite.statistics import holm
 
 FIELDS = ("model", "category", "document", "n_tokens", "n_bytes", "log_probability")
 MODELS, CATEGORIES, N = ("org/Alpha-1", "Beta-2", "Gamma-3"), ("code", "prose"), 12
@@ -173,6 +174,14 @@ def test_differences_are_paired_by_document(table):
     paired = stats.ttest_rel(*columns)
     assert one.difference == pytest.approx(np.mean(columns[0]) - np.mean(columns[1]))
     assert [one.low, one.high] == pytest.approx([*paired.confidence_interval(0.95)])
+
+
+def test_tests_of_distances_are_corrected_over_all_that_there_are(tmp_path):
+    few = [r for r in rows() if not (r[1] == "code" and r[2] > "d03")]  # four documents of code: no test
+    found = distances(read_presence([write(tmp_path / "p.csv", few)]), 0)
+    tested = [one for one in found if one.category == "prose"]
+    assert [one.p_holm for one in tested] == holm([one.p for one in tested])
+    assert np.isnan([one.p_holm for one in found if one.category == "code"]).all()
 
 
 def rng():

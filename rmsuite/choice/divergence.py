@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -13,6 +13,7 @@ from scipy.spatial.distance import jensenshannon
 from rmsuite import seeds
 from rmsuite.choice import names
 from rmsuite.choice.presence import Presence, student
+from rmsuite.statistics import holm
 
 BINS = 10  # of equal mass over the scores of both models together
 SWAPS = 999  # of the two models, document by document, at random
@@ -24,8 +25,9 @@ class Distance:
     """The Jensen-Shannon distance of two models on a category, from 0 (alike) to 1 (nothing in common).
 
     ``chance`` is its mean, and ``p`` the share of at least as large ones, where for each document it is drawn at random
-    which of the two models gave which score; NaN, as the distance, below ``FEWEST`` documents. ``difference`` is the
-    mean of the first minus the second, paired by document, ``low`` and ``high`` Student's interval for it at 95 %.
+    which of the two models gave which score; NaN, as the distance, below ``FEWEST`` documents. ``p_holm`` is corrected
+    for all distances that have one. ``difference`` is the mean of the first minus the second, paired by document,
+    ``low`` and ``high`` Student's interval for it at 95 %.
     """
 
     first: str
@@ -38,13 +40,26 @@ class Distance:
     low: float
     high: float
     n_documents: int
+    p_holm: float = math.nan
 
 
-def distances(presence: Presence, seed: int) -> Iterator[Distance]:
-    """Yield the distances of all pairs of models in the order of their names, category by category.
+def distances(presence: Presence, seed: int) -> list[Distance]:
+    """Return the distances of all pairs of models in the order of their names, category by category.
 
-    Each has a random stream of its own, so that no other model moves it.
+    Each has a random stream of its own, so that no other model moves it, but for the correction of its test.
     """
+    return _corrected(_distances(presence, seed))
+
+
+def _corrected(distances: Iterable[Distance]) -> list[Distance]:
+    found = list(distances)
+    tested = [place for place, one in enumerate(found) if not math.isnan(one.p)]
+    for place, p in zip(tested, holm([found[place].p for place in tested]), strict=True):
+        found[place] = replace(found[place], p_holm=p)
+    return found
+
+
+def _distances(presence: Presence, seed: int) -> Iterator[Distance]:
     for first, second in combinations(sorted(presence.models, key=names.key), 2):
         for category in presence.categories:
             if {first, second} <= set(category.models):

@@ -19,6 +19,7 @@ from rmsuite.choice.scores import Scores
 from rmsuite.errors import InputError
 
 CATEGORY, DOCUMENT, TOKENS, BYTES, SCORE = "category", "document", "n_tokens", "n_bytes", "log_probability"
+COLUMNS = (MODEL, CATEGORY, DOCUMENT, TOKENS, BYTES, SCORE)  # of the file that the command of that name writes
 TOKEN, BYTE = "token", "byte"
 LEVEL = 0.95
 PREFIX = "documents: "  # before a category, where it stands among benchmarks
@@ -87,25 +88,26 @@ def read_presence(paths: Iterable[str | Path], unit: str = TOKEN) -> Presence:
         If a file is no such table, a log-probability is above 0, or a document has two of one model.
     """
     lines = [line for path in paths for line in _lines(Path(path))]
-    spelt = names.spellings(line[MODEL] for line in lines)
-    held: dict[Key, Line] = {}
-    again = gaps = 0
-    for line in lines:
-        key = spelt.of[line[MODEL]], line[CATEGORY], line[DOCUMENT]
-        if math.isnan(_score(line, unit)):
-            gaps += 1
-        elif key in held:
-            again += _is_again(held[key], line)
-        else:
-            held[key] = line
-    if not held:
+    known = [line for line in lines if not math.isnan(_score(line, unit))]
+    if not known:
         raise InputError(who="log-probabilities", expected="one or more", got="none", do="check the files")
+    spelt = names.spellings(line[MODEL] for line in lines)
+    held = _held(known, spelt)
+    again, gaps = len(known) - len(held), len(lines) - len(known)
     found, notes = _categories({key: _score(line, unit) for key, line in held.items()})
     notes += [f"{again} log-probabilities were given more than once, alike"] if again else []
     notes += [f"{gaps} lines have no log-probability per {unit}"] if gaps else []
     notes += [f"further spellings of models: {', '.join(spelt.again)}"] if spelt.again else []
     notes += _of_tokens(held, unit)
     return Presence(tuple(dict.fromkeys(key[0] for key in held)), tuple(found), unit, tuple(notes))
+
+
+def _held(lines: Sequence[Line], spelt: names.Spellings) -> dict[Key, Line]:
+    """Return one line a document under a model; another one has to say the same."""
+    held: dict[Key, Line] = {}
+    for line in lines:
+        _check_again(held.setdefault((spelt.of[line[MODEL]], line[CATEGORY], line[DOCUMENT]), line), line)
+    return held
 
 
 def _lines(path: Path) -> list[Line]:
@@ -137,13 +139,12 @@ def _count(line: Line, column: str) -> float:
     return value
 
 
-def _is_again(old: Line, new: Line) -> bool:
+def _check_again(old: Line, new: Line) -> None:
     mine, other = ([line.number(name) for name in (SCORE, TOKENS, BYTES)] for line in (new, old))
     if not np.array_equal(mine, other, equal_nan=True):
         expected = f"one line of {new[MODEL]} on {new[CATEGORY]} {new[DOCUMENT] or 'without the name of a document'}"
         do = "leave one of them out, or tell documents apart in a column document"
         raise InputError(who=new.place, expected=expected, got=f"another ({old.place})", do=do)
-    return True
 
 
 def _categories(scores: Mapping[Key, float]) -> tuple[list[Category], list[str]]:

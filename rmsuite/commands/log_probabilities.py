@@ -15,6 +15,7 @@ from typing import IO
 from tabulate import tabulate
 from tqdm import tqdm
 
+from rmsuite.choice.presence import COLUMNS
 from rmsuite.commands import shared
 from rmsuite.embedders import ConfiguredEmbedder, LanguageModel, reads
 from rmsuite.errors import EmbedderError, InputError
@@ -26,7 +27,6 @@ from rmsuite.texts.documents import Documents, read_documents
 from rmsuite.texts.predicted import Predicted, predict
 from rmsuite.texts.shards import asked
 
-COLUMNS = ("model", "category", "document", "n_tokens", "n_bytes", "log_probability")
 MEANT = """Log-probability in nats of the first {tokens:,} tokens, per token and per byte of UTF-8: means of documents.
 Tokens differ between tokenizers: between those, compare bytes, or differences between categories."""
 HEADERS = ("model", "category", "documents", "tokens", "per token", "per byte")
@@ -122,20 +122,15 @@ def _ask(name: str, embedder: ConfiguredEmbedder, read: Documents, n_tokens: int
     found = predict(read.documents, model, n_tokens, _who(embedder), _bar)
     if unsaid := len(read.documents) - len(found):
         print(f"left out: {unsaid:,} documents without a token that {plain(name)} predicts")
-    lines = [
-        {
-            "model": guarded(name),
-            "category": guarded(one.document.category),
-            "document": guarded(one.document.name),
-            "n_tokens": one.said.n_tokens,
-            "n_bytes": one.said.n_bytes or "",  # missing is not zero
-            "log_probability": repr(one.per_token),
-        }
-        for one in found
-    ]
+    lines = [dict(zip(COLUMNS, _cells(name, one), strict=True)) for one in found]
     file.write("".join(line + "\n" for line in printed(COLUMNS, lines).split("\n")[1:]))
     file.flush()
     return _rows(name, found)
+
+
+def _cells(name: str, one: Predicted) -> tuple[object, ...]:
+    texts = map(guarded, (name, one.document.category, one.document.name))
+    return *texts, one.said.n_tokens, one.said.n_bytes or "", repr(one.per_token)  # missing bytes are not zero
 
 
 def _bar(numbers: Iterable[int]) -> Iterable[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from rmsuite.render.cells import GAP
 from rmsuite.render.lines import Line, line
 from rmsuite.render.sections import Section, number, tabulated
 from rmsuite.reports.presence import UNSEEN, Documents, Error
-from rmsuite.statistics.comparisons import FAMILY_LEVEL, holm
+from rmsuite.statistics.comparisons import FAMILY_LEVEL
 
 Pairs = Mapping[tuple[str, str], Mapping[str, Distance]]
 MOST_PAIRS = 30  # rows of a table: all pairs of many models are too many to read
@@ -69,12 +69,11 @@ def _headers(found: Documents) -> list[str]:
 
 
 def _apart(found: Documents, pairs: Pairs, more: list[str]) -> Section:
-    stars = _significant(found.distances)
     rows = [
         [
             f"{first}, {second}",
             number(_average(by_category.values())),
-            *(_distance(by_category.get(name), stars) for name in _headers(found)),
+            *(_distance(by_category.get(name)) for name in _headers(found)),
         ]
         for (first, second), by_category in pairs.items()
     ]
@@ -116,15 +115,10 @@ def _average(distances: Iterable[Distance]) -> float:
     return float(np.mean(values)) if values else -math.inf
 
 
-def _significant(distances: Sequence[Distance]) -> set[Distance]:
-    tested = [one for one in distances if not math.isnan(one.p)]
-    return {one for one, p in zip(tested, holm([one.p for one in tested]), strict=True) if p < FAMILY_LEVEL}
-
-
-def _distance(one: Distance | None, stars: set[Distance]) -> str:
+def _distance(one: Distance | None) -> str:
     if one is None or math.isnan(one.value):
         return GAP
-    return f"{number(one.value)} ({number(one.chance)}){'*' if one in stars else ''}"
+    return f"{number(one.value)} ({number(one.chance)}){'*' if one.p_holm < FAMILY_LEVEL else ''}"
 
 
 def _errors(found: Documents) -> Section:
@@ -157,7 +151,7 @@ def lines(found: Documents) -> Iterator[Line]:
         yield line("presence", "", mean.model, "documents", mean.n_documents, of=mean.category)
     for one in found.distances:
         name = f"{one.first}, {one.second}"
-        yield line("distance", "", name, "Jensen-Shannon", one.value, of=one.category, p=one.p)
+        yield line("distance", "", name, "Jensen-Shannon", one.value, of=one.category, p=one.p, p_holm=one.p_holm)
         yield line("distance", "", name, "by chance", one.chance, of=one.category)
         yield line("distance", "", name, "difference", one.difference, of=one.category, low=one.low, high=one.high)
     for error in found.errors:
