@@ -1,7 +1,7 @@
 """The time of 100 steps of each optimizer on all prompts of a pool, linear policy, for one seed and for eight at once.
 
-``pytest tests/benchmarks/test_policies_speed.py`` prints the table in one thread for 25 prompts of 58 responses, 384 features;
-``RMSUITE_BENCH=full`` makes it 500 prompts. Nothing is asserted about time.
+``pytest tests/benchmarks/test_policies_speed.py`` prints the table for 25 prompts of 58 responses, 384 features, in
+one thread; ``RMSUITE_BENCH=full`` makes it 500 prompts. Nothing is asserted about time.
 """
 
 from __future__ import annotations
