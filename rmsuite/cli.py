@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with terminable():
             return _carry_out(arguments)
     except RmsuiteError as error:
-        print(f"rmsuite: {error}", file=sys.stderr)
+        print(f"rmsuite: {_shown(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as stopped:
         print(f"rmsuite: {str(stopped) or 'stopped'}", file=sys.stderr)
@@ -33,6 +33,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _shown(text: str) -> str:
+    """Return text without codes that move a terminal: names of strangers stand in errors."""
+    return "".join(one if one.isprintable() or one == "\n" else ascii(one)[1:-1] for one in text)
 
 
 def _carry_out(arguments: Sequence[str] | None) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+ROUNDING = 1e-12
 SHARE = 0.8  # of the models: a column that fewer have is not used where columns are combined
 
 
@@ -33,7 +34,12 @@ def _why_not(column: np.ndarray) -> str:
     held = column[~np.isnan(column)]
     if not len(column) or len(held) < SHARE * len(column):
         return f"known of {len(held)} of {len(column)} models"
-    return "constant" if np.ptp(held) == 0 else ""
+    return "constant" if constant(held) else ""
+
+
+def constant(values: np.ndarray) -> bool:
+    """Return whether values, (n,), are equal but for the rounding of computers."""
+    return bool(np.ptp(values) <= ROUNDING * np.abs(values).max())
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,7 @@ class Scale:
         n = np.maximum(known.sum(axis=0), 1)
         mean = np.where(known, matrix, 0).sum(axis=0) / n
         deviation = np.sqrt((np.where(known, matrix - mean, 0) ** 2).sum(axis=0) / n)
-        constant = deviation <= 1e-12 * np.maximum(np.abs(mean), 1e-300)
+        constant = deviation <= ROUNDING * np.maximum(np.abs(mean), 1e-300)
         return cls(mean, np.where(constant, 1.0, deviation))
 
     def standardised(self, matrix: np.ndarray) -> np.ndarray:

@@ -15,6 +15,7 @@ from itertools import permutations
 import numpy as np
 from scipy import stats
 
+from rmsuite.choice.columns import constant
 from rmsuite.statistics import holm
 
 STATISTICS = ("pearson", "spearman", "kendall")
@@ -52,7 +53,7 @@ def why_none(first: np.ndarray, second: np.ndarray) -> str:
     """Return why two columns of equal length without gaps have no correlation; empty if they have one."""
     if len(first) < FEWEST:
         return f"{len(first)} models"
-    return "constant" if np.ptp(first) == 0 or np.ptp(second) == 0 else ""
+    return "constant" if constant(first) or constant(second) else ""
 
 
 def correlate(first: np.ndarray, second: np.ndarray) -> dict[str, tuple[float, float]]:

@@ -10,9 +10,7 @@ import numpy as np
 
 from rmsuite.choice import names
 from rmsuite.choice.bases import BaseModels
-from rmsuite.choice.scores import Scores
-
-PARAMETERS = "params_b"
+from rmsuite.choice.scores import PARAMETERS, Scores
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,12 @@
-"""When two spellings name one model: case, separators and the organisation before the slash tell no models apart."""
+"""When two spellings name one model: case, separators and the organisation before the slash tell no models apart.
+
+Nor does what cannot be seen: forms of Unicode that look alike, and characters of no width.
+"""
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -19,12 +23,18 @@ def key(name: str) -> str:
     >>> key("stablelm-2-1_6b-chat"), key("gemma-2-2b") == key("gemma-2b")
     ('stablelm-2-1-6b-chat', False)
     """
-    return SEPARATORS.sub("-", name.strip().rsplit("/", 1)[-1].lower()).strip("-")
+    last = SEPARATORS.sub("-", _seen(name).rsplit("/", 1)[-1].lower()).strip("-")
+    return unicodedata.normalize("NFC", last)  # lower case may come apart again
+
+
+def _seen(name: str) -> str:
+    shown = (one for one in unicodedata.normalize("NFKC", name) if unicodedata.category(one) != "Cf")
+    return "".join(shown).strip()
 
 
 def organisation(name: str) -> str:
     """Return the organisation before the slash, in the same way; empty where there is none."""
-    return key(name.strip().rsplit("/", 1)[0]) if "/" in name else ""
+    return key(_seen(name).rsplit("/", 1)[0]) if "/" in _seen(name) else ""
 
 
 @dataclass(frozen=True)

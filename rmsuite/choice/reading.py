@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
 from collections.abc import Iterable, Sequence
@@ -10,10 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from rmsuite.choice.names import key
 from rmsuite.errors import InputError
 
 MISSING = {"", "-", "–", "na", "n/a", "nan", "none", "null"}
 MODEL = "model"
+SMALLEST, LARGEST = 1e-60, 1e60  # their squares, and the products of those, are still numbers
 # Columns whose name means something, in any case; other names stay as they are.
 RESERVED = {MODEL, "benchmark", "task", "metric", "score", "method", "family", "publisher", "stage", "after"}
 RESERVED |= {"params_b", "pretrain_tokens_t"}
@@ -57,7 +60,11 @@ class Line:
         if not is_number(text):
             do = "write a plain number, or leave the cell empty"
             raise InputError(who=f"{self.place}, {column}", expected="a finite number", got=repr(text), do=do)
-        return float(text)
+        value = float(text)
+        if value and not SMALLEST <= abs(value) <= LARGEST:
+            expected, do = f"0, or a size from {SMALLEST:g} to {LARGEST:g}", "take another unit, or correct the table"
+            raise InputError(who=f"{self.place}, {column}", expected=expected, got=repr(text), do=do)
+        return value
 
 
 def is_number(text: str) -> bool:
@@ -95,8 +102,9 @@ def read_lines(path: Readable) -> list[Line]:
     if not lines:
         raise InputError(who=_of(path), expected="a line a model", got="none", do="check the file")
     for line in lines:
-        if not line[MODEL]:
-            raise InputError(who=line.place, expected="the name of a model", got="none", do="name it")
+        if not key(line[MODEL]):
+            got = repr(line[MODEL]) if line[MODEL] else "none"
+            raise InputError(who=line.place, expected="the name of a model", got=got, do="name it")
     return lines
 
 
@@ -105,8 +113,12 @@ def _of(path: Readable) -> str:
 
 
 def _of_csv(path: Readable, text: str) -> list[Line]:
-    reader = csv.reader(text.splitlines())
-    rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
+    reader = csv.reader(io.StringIO(text, newline=""))  # a cell in quotes may hold ends of lines
+    try:
+        rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
+    except csv.Error as error:
+        who, do = f"{_of(path)}, line {reader.line_num}", "check the quotes of this line and before"
+        raise InputError(who=who, expected="cells of CSV", got=str(error), do=do) from None
     header = [_column(name) for name in rows[0][1]] if rows else []
     check_columns(_of(path), header)
     for number, row in rows[1:]:
@@ -143,11 +155,19 @@ def check_columns(who: str, header: Sequence[str]) -> None:
 
 def _of_json(path: Readable, text: str) -> list[Line]:
     try:
-        found = json.loads(text)
-    except ValueError as error:
+        found = json.loads(text, object_pairs_hook=_each_once)
+    except (ValueError, RecursionError) as error:
         raise InputError(who=_of(path), expected="JSON", got=str(error), do="check the file") from None
     rows = found if isinstance(found, list) else [found]
     return [_of_object(f"{_of(path)}, object {number}", row) for number, row in enumerate(rows, 1)]
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"{max(names, key=names.count)!r} twice in one object")
+    return found
 
 
 def _of_object(place: str, row: Any) -> Line:
@@ -156,8 +176,12 @@ def _of_object(place: str, row: Any) -> Line:
         raise InputError(who=place, expected="an object", got=got, do=do)
     names = [_column(name) for name in row]
     check_columns(place, names)
-    plain = {n: v for n, v in zip(names, row.values(), strict=True) if not isinstance(v, dict | list | bool)}
-    return Line(place, {name: "" if value is None else str(value) for name, value in plain.items()})
+    cells = dict(zip(names, row.values(), strict=True))
+    for name in RESERVED & set(cells):
+        if isinstance(cells[name], dict | list | bool):
+            got, do = type(cells[name]).__name__, "write it so"
+            raise InputError(who=f"{place}, {name}", expected="text or a number", got=got, do=do)
+    return Line(place, {name: "" if value is None else str(value) for name, value in cells.items()})
 
 
 def numeric(lines: Sequence[Line], apart: Iterable[str]) -> tuple[list[str], list[str]]:
@@ -165,8 +189,16 @@ def numeric(lines: Sequence[Line], apart: Iterable[str]) -> tuple[list[str], lis
 
     A column that holds a number anywhere holds numbers everywhere: what else stands in it is a fault, found when it is
     read. A column without any cell that is filled holds none.
+
+    Raises
+    ------
+    InputError
+        If a column with something in it has no name: programs write the numbers of lines so.
     """
     names = dict.fromkeys(name for line in lines for name in line.cells)
+    if unnamed := next((line for line in lines if line[""]), None):
+        got, do = f"{unnamed['']!r} in one without", "name that column, or leave it out"
+        raise InputError(who=unnamed.place, expected="a name for every column", got=got, do=do)
     open_ = [name for name in names if name not in set(apart)]
     held = [name for name in open_ if any(is_number(line[name]) for line in lines)]
     return held, [name for name in open_ if name not in held]

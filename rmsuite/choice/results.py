@@ -22,6 +22,7 @@ METHOD, SCORE, PARAMETERS, FAMILY, PUBLISHER, STAGE, AFTER = (
 FACTS = {"pretrain_tokens_t": "pre-training tokens"}
 APART = (MODEL, METHOD, SCORE, PARAMETERS, FAMILY, PUBLISHER, STAGE, AFTER, *FACTS)
 ROUNDING = 0.1  # a score and the mean of its categories, each printed with a decimal, may lie so far apart
+QUALITY = "quality"  # what the mean is called, beside the categories
 DEFAULT_METHOD, METRIC = "reward model", "mean of the categories, in the file's unit"
 
 
@@ -68,6 +69,9 @@ def _table(source: str, files: Sequence[Readable], further: Sequence[Readable]) 
     if not categories and not any(reading.is_number(line[SCORE]) for line in lines):
         got = ", ".join(unread) or "neither"
         raise InputError(who=f"results {source}", expected="categories or scores", got=got, do="add columns of numbers")
+    if QUALITY in categories:
+        do = "call it score, if quality is it, or otherwise"
+        raise InputError(who=f"results {source}", expected="categories of other names", got=QUALITY, do=do)
     spelt = names.spellings(line[MODEL] for line in lines)
     models = list(dict.fromkeys(spelt.of.values()))
     methods = list(dict.fromkeys(line[METHOD] or DEFAULT_METHOD for line in lines))
@@ -85,7 +89,7 @@ def _table(source: str, files: Sequence[Readable], further: Sequence[Readable]) 
         families=tuple(_family(name, [at[p] for p in at if models[p[0]] == name]) for name in models),
         facts={said: _fact(at, len(models), name) for name, said in FACTS.items() if any(line[name] for line in lines)},
         categories={name: values[..., place] for place, name in enumerate(categories)},
-        steps=tuple(_step(line, categories) for line in (*more, *lines) if line[STAGE]),
+        steps=tuple(_step(line, categories) for line in _of_stages([*more, *lines])),
         notes=tuple(_notes(spelt, unread, values, at, categories)),
     )
 
@@ -116,6 +120,9 @@ def _fact(at: Mapping[tuple[int, int], Line], n_models: int, column: str) -> np.
     found = np.full(n_models, np.nan)
     for (row, _), line in at.items():
         value, old = line.number(column), found[row]
+        if value < 0:
+            do = "correct the table, or leave the cell empty"
+            raise InputError(who=f"{line.place}, {column}", expected="0 or more", got=f"{value:g}", do=do)
         if not math.isnan(old) and not math.isnan(value) and old != value:
             got = f"{old:g} and {value:g}"
             raise InputError(who=f"{line.place}, {column}", expected="one of a model", got=got, do="correct the table")
@@ -126,6 +133,13 @@ def _fact(at: Mapping[tuple[int, int], Line], n_models: int, column: str) -> np.
 def _family(model: str, lines: Sequence[Line]) -> str:
     given = [line[FAMILY] or line[PUBLISHER] for line in lines]
     return next((name for name in given if name), names.organisation(model))
+
+
+def _of_stages(lines: Sequence[Line]) -> list[Line]:
+    """Return the lines that say how a model was trained on, and those of the models that it was trained from."""
+    said = [line for line in lines if line[STAGE] or line[AFTER]]
+    before = {names.key(line[AFTER]) for line in said if line[AFTER]}
+    return [line for line in lines if line[STAGE] or line[AFTER] or names.key(line[MODEL]) in before]
 
 
 def _step(line: Line, categories: Sequence[str]) -> Step:

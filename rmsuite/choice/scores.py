@@ -17,6 +17,10 @@ from rmsuite.errors import InputError
 BUNDLED = "bundled"
 BENCHMARK, SCORE = "benchmark", "score"
 PARTS = ("task", "metric")  # of a long table: they belong to the name of the benchmark
+# What the tables of a study name rows beside the benchmarks; the numbers of one would pass for those of the other.
+TAKEN = ("parameters", "pre-training tokens", "embedding dimension", "merged benchmarks")
+TAKEN_PREFIX = "documents: "
+PARAMETERS = "params_b"
 Cell = tuple[str, str, float, str]  # model, benchmark, score, place
 
 
@@ -118,12 +122,22 @@ def _gathered(cells: Sequence[Cell], notes: Sequence[str]) -> Scores:
     column = {name: place for place, name in enumerate(benchmarks)}
     again = 0
     for model, benchmark, score, place in cells:
+        _check(benchmark, score, place)
         at = row[spelt.of[model]], column[benchmark]
         again += _is_again(values[at], score, f"{place}, {model} on {benchmark}")
         values[at] = values[at] if math.isnan(score) else score
     values.flags.writeable = False
     said = [*notes, *_of_spellings(spelt), *([f"{again} scores were given more than once, alike"] if again else [])]
     return Scores(tuple(models), tuple(benchmarks), values, tuple(said))
+
+
+def _check(benchmark: str, score: float, place: str) -> None:
+    if benchmark in TAKEN or benchmark.startswith(TAKEN_PREFIX):
+        do = "rename it"
+        raise InputError(who=place, expected="a benchmark whose name no other row has", got=repr(benchmark), do=do)
+    if benchmark == PARAMETERS and score < 0:
+        do = "correct the table, or leave the cell empty"
+        raise InputError(who=f"{place}, {benchmark}", expected="0 or more", got=f"{score:g}", do=do)
 
 
 def _is_again(old: float, new: float, who: str) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rmsuite.choice import elastic
-from rmsuite.choice.columns import Used, usable
+from rmsuite.choice.columns import Used, constant, usable
 from rmsuite.choice.coverage import coverage, keeps
 from rmsuite.choice.elastic import Net
 
@@ -79,7 +79,7 @@ def select(
 def _why_not(quality: np.ndarray, used: Used) -> str:
     if len(quality) < FEWEST:
         return f"{len(quality)} models: a selector needs {FEWEST}"
-    if np.ptp(quality) == 0:
+    if constant(quality):
         return "quality is constant"
     return "" if used.names else "no feature is known of enough models"
 
@@ -100,7 +100,7 @@ def _learn(
 ) -> Fitted | None:
     mine, others = ({name: column[seen] for name, column in one.items()} for one in (facts, benchmarks))
     names = offered(mine, others, quality[seen])
-    if not names or seen.sum() < FEWEST or np.ptp(quality[seen]) == 0:
+    if not names or seen.sum() < FEWEST or constant(quality[seen]):
         return None
     net = elastic.fit(np.column_stack([{**mine, **others}[name] for name in names]), quality[seen], rng)
     return Fitted(net, names, tuple(name for name, used in zip(names, net.used(), strict=True) if used))

@@ -47,7 +47,8 @@ def _stage(step: Step, found: Mapping[str, Step]) -> Stage:
     root = _root(step, found)
     values = np.array(step.values)
     gaps = np.full(len(values), math.nan)
-    others = (step.after, "" if root == step.model else root)
+    itself = names.key(step.model)
+    others = ("" if names.key(name) == itself else name for name in (step.after, root))
     before, start = (np.array(found[names.key(n)].values) if names.key(n) in found else gaps for n in others)
     return Stage(
         *(step.method, step.model, step.stage, step.after, root, values),
@@ -56,14 +57,16 @@ def _stage(step: Step, found: Mapping[str, Step]) -> Stage:
 
 
 def _root(step: Step, found: Mapping[str, Step]) -> str:
-    """Return the model that a chain begins with; it need not have a result. A circle ends where it began."""
-    seen = {names.key(step.model)}
-    while step.after and names.key(step.after) not in seen:
-        seen.add(names.key(step.after))
-        if names.key(step.after) not in found:
-            return step.after
-        step = found[names.key(step.after)]
-    return step.model
+    """Return the model that a chain begins with; it need not have a result. A circle has none but the step itself."""
+    seen, here = {names.key(step.model)}, step
+    while here.after:
+        if names.key(here.after) in seen:
+            return step.model
+        seen.add(names.key(here.after))
+        if names.key(here.after) not in found:
+            return here.after
+        here = found[names.key(here.after)]
+    return here.model
 
 
 def _share(values: np.ndarray, others: np.ndarray) -> np.ndarray:

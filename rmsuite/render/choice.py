@@ -18,6 +18,7 @@ from rmsuite.reports.choice import SINGLE, ByMethod, Candidate, Choice, Predicto
 from rmsuite.statistics.comparisons import FAMILY_LEVEL
 
 SHOWN = 10  # components
+EXACTLY = 1e-9  # from a correlation of 1: no two measurements come so near
 
 
 def render_choice(choice: Choice, style: str) -> str:
@@ -52,6 +53,7 @@ def _predictors(choice: Choice, one: ByMethod) -> Section:
     headers = ("known before training", "models", "pearson", "spearman", "kendall", *_headers(), "kept")
     rows = [_predictor(predictor) for predictor in order]
     none = sequence([f"{p.name} ({p.correlations['pearson'].note})" for p in order if p.correlations["pearson"].note])
+    alike = sequence([p.name for p in order if abs(p.correlations["pearson"].value) > 1 - EXACTLY])
     return (
         f"{choice.bases.source}: {one.method}: quality and what is known before training",
         tabulated(headers, rows),
@@ -63,6 +65,7 @@ def _predictors(choice: Choice, one: ByMethod) -> Section:
             "independent.",
             f"{_coverage(choice)} Kept: reaches {' and '.join(f'{v:g} at k = {k}' for k, v in FLOORS.items())}.",
             *([f"No correlation: {none}."] if none else []),
+            *([f"Exactly as quality goes, so that it may be made of it: {alike}."] if alike else []),
             *([f"{few} rows are known of fewer than {FEWEST} of the models, and left out."] if few else []),
         ],
     )
@@ -239,8 +242,9 @@ def _stages(choice: Choice) -> Section:
     ]
     said = (
         "In parentheses: the change in % of the checkpoint that it was trained from; of the one that its chain begins "
+        "with. A dash: that one has no result, or the chain no beginning."
     )
-    return "stages of post-training", tabulated(headers, rows), [f"{said}with. A dash: that one has no result."]
+    return "stages of post-training", tabulated(headers, rows), [said]
 
 
 def _changed(value: float, before: float, start: float) -> str:

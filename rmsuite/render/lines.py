@@ -7,6 +7,7 @@ import io
 import math
 from collections.abc import Iterable
 
+from rmsuite.render.cells import plain
 from rmsuite.render.comma_separated import guarded
 
 FIELDS = (
@@ -32,4 +33,4 @@ def written(found: Iterable[Line]) -> str:
 
 def _printed(line: Line) -> Line:
     whole = {name: value for name, value in line.items() if not (isinstance(value, float) and not math.isfinite(value))}
-    return {name: guarded(value) if isinstance(value, str) else value for name, value in whole.items()}
+    return {name: guarded(plain(value)) if isinstance(value, str) else value for name, value in whole.items()}
