@@ -94,6 +94,20 @@ def describe(error: BaseException) -> str:
     return text or "no reason given" if known else f"{type(error).__name__}: {text}"
 
 
+def shown(value: object, most: int = 120) -> str:
+    """Return the beginning of how a stranger's value prints, which may fail too.
+
+    Examples
+    --------
+    >>> shown([1, 2]), shown(10**5000)
+    ('[1, 2]', 'int that cannot be printed')
+    """
+    try:
+        return repr(value)[:most]
+    except Exception:  # noqa: BLE001 -- a value that cannot be printed is still to be reported
+        return f"{type(value).__name__} that cannot be printed"
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str], do: str) -> UnknownNameError:
     """Word the error for a name that does not exist: the nearest and the known names.
 

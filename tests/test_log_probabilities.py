@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import io
 import json
 import math
 import os
@@ -17,6 +19,7 @@ from ngram_model import Characters
 from plugin_files import write
 
 import rmsuite
+from rmsuite.commands.log_probabilities import _append, _written
 from rmsuite.embedders import BUILT_IN, LanguageModel, LogProbability, reads
 from rmsuite.errors import EmbedderError, InputError
 from rmsuite.texts.documents import Document, read_documents
@@ -330,6 +333,76 @@ def test_when_a_later_model_fails_what_the_first_said_is_kept_and_named(toys):
     kept = part.rename("kept.csv").read_bytes()
     ask(toys)
     assert kept == Path("out.csv").read_bytes()
+
+
+LIES = {
+    "exits": "raise SystemExit(0)",
+    "ends as no exception does": "raise BaseException('x')",
+    "below all sums": "return [(-1e308, 1, 1) for _ in documents]",
+    "more bytes than there are": "return [(-1, 1, 10**5000) for _ in documents]",
+    "fails as a number": "return [(type('F', (), {'__float__': lambda _: 1 / 0})(), 1, 1) for _ in documents]",
+    "fails in print": "return [type('P', (), {'__repr__': lambda _: 1 / 0})() for _ in documents]",
+}
+
+
+@pytest.mark.parametrize("lie", LIES.values(), ids=LIES)
+def test_no_answer_ends_in_a_traceback_or_as_if_all_were_well(toys, lie):
+    bad = PLUGIN.read_text(encoding="utf-8").replace("        if self.log:", f"        {lie}\n        if self.log:")
+    write(Path("bad.py"), bad)
+    told = toys.bare("log-probabilities", "texts", "--plugin", "bad.py", "-e", "characters", "-o", "out.csv")
+    assert (told.code, told.out) == (2, "")
+    assert "embedder 'characters'" in told.err
+    assert not list(Path().glob("out.csv*"))
+
+
+@pytest.mark.parametrize("name", ["' '", "'a/'", "'-'", "5", "float('nan')"])
+def test_a_name_that_the_table_of_base_models_would_not_know_is_refused_before_any_is_asked(toys, name):
+    bad = PLUGIN.read_text(encoding="utf-8").replace('"base_model_name": self.name', f'"base_model_name": {name}')
+    write(Path("bad.py"), bad)
+    told = toys.bare("log-probabilities", "texts", "--plugin", "bad.py", "-e", "characters[name=x]", "-o", "out.csv")
+    assert told.code == 2
+    assert "base_model_name: expected the name of a model, as text" in told.err
+
+
+def test_two_spellings_of_one_model_are_refused_before_any_is_asked(toys):
+    answer = ask(toys, "-e", "characters[name=org/Model_1]", model="characters[name=model-1]")
+    assert (answer.code, answer.out) == (2, "")
+    assert "expected a base model of another name" in answer.err
+
+
+class Full(io.FileIO):
+    """A file on a disk that takes so many bytes."""
+
+    def write(self, rest):
+        room = 400 - self.tell()
+        if room <= 0:
+            raise OSError(28, "No space left on device")
+        return super().write(bytes(rest)[:room])
+
+
+def test_half_of_what_a_model_says_is_never_kept(tmp_path):
+    with Full(tmp_path / "x", "w") as file:
+        _append(file, "a" * 300)
+        with pytest.raises(OSError, match="No space"):
+            _append(file, "b" * 300)
+    assert (tmp_path / "x").read_bytes() == b"a" * 300
+
+
+def test_what_came_meanwhile_is_not_overwritten(toys):
+    path = Path("out.csv")
+    there = contextlib.ExitStack()
+    _append(there.enter_context(_written(path)), "what was said\n")
+    path.write_text("mine")
+    with pytest.raises(InputError, match="nothing is overwritten"):
+        there.close()
+    assert path.read_text() == "mine"
+    (part,) = Path().glob("out.csv.*")
+    assert part.read_text().endswith("what was said\n")
+
+
+@pytest.mark.parametrize("command", [("log-probabilities", "texts", "-e", "x", "-o"), ("base-models", "--results")])
+def test_a_name_that_is_too_long_is_no_traceback(toys, command):
+    assert toys(command[0], *command[1:], "x" * 300).code == 2
 
 
 def test_zero_is_the_log_probability_of_what_is_certain_and_allowed():

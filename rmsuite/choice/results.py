@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -57,7 +58,7 @@ def read_results(name: str | Path) -> BaseModels:
 
 
 def _check_there(path: Path, bundled: Mapping[str, Any]) -> None:
-    if not path.is_file():
+    if not os.path.isfile(path):  # noqa: PTH113 -- which no name is too long for
         expected = f"one of {', '.join(sorted(bundled))}, or a CSV or JSON file"
         raise InputError(who=f"results {path}", expected=expected, got="no such file", do="check name or path")
 

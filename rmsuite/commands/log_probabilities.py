@@ -8,17 +8,19 @@ import os
 import shlex
 import sys
 from argparse import Namespace
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from io import FileIO
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 from tabulate import tabulate
 from tqdm import tqdm
 
+from rmsuite.choice import names
 from rmsuite.choice.presence import COLUMNS
 from rmsuite.commands import shared
 from rmsuite.embedders import ConfiguredEmbedder, LanguageModel, reads
-from rmsuite.errors import EmbedderError, InputError
+from rmsuite.errors import EmbedderError, InputError, shown
 from rmsuite.plugins import Catalogue
 from rmsuite.render.cells import GAP, plain
 from rmsuite.render.comma_separated import guarded, printed
@@ -36,13 +38,13 @@ def log_probabilities(options: Namespace) -> int:
     """Read documents, ask each model in turn, write what they say, and print it by category."""
     _refuse_what_is_there(options.output)
     catalogue = shared.catalogue(options)
-    names = _named([catalogue.embedder(text) for text in options.embedder], catalogue)
+    named = _named([catalogue.embedder(text) for text in options.embedder], catalogue)
     read = read_documents(options.documents)
     for reason, n in read.left_out.items():
         print(f"left out: {n:,} {reason}")
     rows: list[list[str]] = []
     with _written(options.output) as file:
-        for name, embedder in names.items():
+        for name, embedder in named.items():
             rows += _ask(name, embedder, read, options.tokens, file)
     print(tabulate(rows, HEADERS, tablefmt="simple", disable_numparse=True, colalign=("left",) * 2 + ("right",) * 4))
     print(MEANT.format(tokens=options.tokens))
@@ -51,7 +53,7 @@ def log_probabilities(options: Namespace) -> int:
 
 
 def _refuse_what_is_there(path: Path) -> None:
-    if path.exists():
+    if os.path.lexists(path):  # which no name is too long for
         do = "give another file with --output, or remove this one"
         raise InputError(who=f"file {path}", expected="none of this name", got="one: nothing is overwritten", do=do)
 
@@ -69,12 +71,21 @@ def _named(asked_for: Sequence[ConfiguredEmbedder], catalogue: Catalogue) -> dic
         if not isinstance(model, LanguageModel):
             raise _no_language_model(one, catalogue)
         card = checked_card(asked(_who(one), lambda made: made.card(), model), one.label)
-        name = str(card.get("base_model_name") or card["base_model"])
-        if name in found:
-            got, do = f"{name!r} of {found[name].label!r} too", "leave one out, or ask for it into another file"
+        name = _base_model(one, card)
+        if again := names.matches(name, found):
+            got, do = f"{name!r} of {found[again[0]].label!r} too", "leave one out, or ask for it into another file"
             raise EmbedderError(who=_who(one), expected="a base model of another name", got=got, do=do)
         found[name] = one
     return found
+
+
+def _base_model(embedder: ConfiguredEmbedder, card: Mapping[str, Any]) -> str:
+    """Return the name that a card gives its base model, which the tables of base models have to know again."""
+    name = card.get("base_model_name") or card["base_model"]
+    if not isinstance(name, str) or not names.key(name):
+        who, do = f"{_who(embedder)}, base_model_name", "mend the embedder's card"
+        raise EmbedderError(who=who, expected="the name of a model, as text", got=shown(name), do=do)
+    return name
 
 
 def _who(embedder: ConfiguredEmbedder) -> str:
@@ -90,23 +101,33 @@ def _no_language_model(embedder: ConfiguredEmbedder, catalogue: Catalogue) -> Em
 
 
 @contextlib.contextmanager
-def _written(path: Path) -> Iterator[IO[str]]:
+def _written(path: Path) -> Iterator[FileIO]:
     """Give a file that gets its name at the end; if the block fails, what it holds of whole models stays beside it."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part, header = path.with_name(f"{path.name}.{os.getpid()}.part"), ",".join(COLUMNS) + "\n"
     try:
-        with part.open("x", encoding="utf-8", newline="") as file:
-            file.write(",".join(COLUMNS) + "\n")
-            start = file.tell()
+        with part.open("xb", buffering=0) as file:
             try:
+                _append(file, header)
                 yield file
+                _refuse_what_is_there(path)  # what came meanwhile is not overwritten either
+                part.replace(path)
             except BaseException:
-                file.flush()
-                _tell_of_what_is_there(part, start)
+                _tell_of_what_is_there(part, len(header))
                 raise
-        part.replace(path)
     except OSError as error:
         do = "give a file in another folder with --output, or free space"
         raise InputError(who=f"file {path}", expected="a file that can be written", got=str(error), do=do) from None
+
+
+def _append(file: FileIO, text: str) -> None:
+    """Write all of a text at the end, or nothing: half a model, or half a number, would pass for a whole one."""
+    start, rest = file.tell(), text.encode()
+    try:
+        while rest:
+            rest = rest[file.write(rest) :]
+    except BaseException:
+        file.truncate(start)
+        raise
 
 
 def _tell_of_what_is_there(part: Path, start: int) -> None:
@@ -116,15 +137,15 @@ def _tell_of_what_is_there(part: Path, start: int) -> None:
         part.unlink()
 
 
-def _ask(name: str, embedder: ConfiguredEmbedder, read: Documents, n_tokens: int, file: IO[str]) -> list[list[str]]:
+def _ask(name: str, embedder: ConfiguredEmbedder, read: Documents, n_tokens: int, file: FileIO) -> list[list[str]]:
     """Write what one model says, which goes with this call, and return its rows of the table."""
     model = asked(_who(embedder), embedder.make)
     found = predict(read.documents, model, n_tokens, _who(embedder), _bar)
     if unsaid := len(read.documents) - len(found):
         print(f"left out: {unsaid:,} documents without a token that {plain(name)} predicts")
     lines = [dict(zip(COLUMNS, _cells(name, one), strict=True)) for one in found]
-    file.write("".join(line + "\n" for line in printed(COLUMNS, lines).split("\n")[1:]))
-    file.flush()
+    _, _, rows = printed(COLUMNS, lines).partition("\n")
+    _append(file, rows + "\n" if rows else "")
     return _rows(name, found)
 
 

@@ -14,7 +14,7 @@ import tomli_w
 
 from rmsuite import roots
 from rmsuite.embedders import ConfiguredEmbedder
-from rmsuite.errors import EmbedderError
+from rmsuite.errors import EmbedderError, shown
 from rmsuite.method import NAME
 from rmsuite.pool_files import sha256, write_folder
 from rmsuite.pools import EMBEDDINGS_CARD, FORMAT, POOL_CARD, read_card
@@ -99,7 +99,7 @@ def checked_card(card: Any, label: str) -> dict[str, Any]:
     if not plain:
         expected = "a card with base_model (lower-case letters, digits and hyphens) and plain values"
         do = "mend the embedder's card"
-        raise EmbedderError(who=f"embedder {label!r}", expected=expected, got=repr(card)[:120], do=do)
+        raise EmbedderError(who=f"embedder {label!r}", expected=expected, got=shown(card), do=do)
     return dict(card)
 
 

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from rmsuite.embedders import LanguageModel, LogProbability
-from rmsuite.errors import EmbedderError
+from rmsuite.errors import EmbedderError, shown
 from rmsuite.texts.documents import Document
 from rmsuite.texts.shards import asked
 
+LARGEST, SMALLEST, MOST_BYTES = 1e50, 1e-50, 10**15  # far beyond all documents: sums of such are numbers still
 CHUNK = 64  # documents that a model is asked about at a time
 Bar = Callable[[Iterable[int]], Iterable[int]]
 
@@ -64,18 +65,23 @@ def predict(documents: Sequence[Document], model: LanguageModel, n_tokens: int, 
 
 def _checked(answer: Any, n_tokens: int, who: str, document: Document) -> LogProbability:
     said = _as_numbers(answer)
-    possible = said is not None and 0 <= said.n_tokens <= n_tokens and said.n_bytes >= 0
-    if said is None or not (possible and -math.inf < said.total <= 0 and (said.n_tokens or not said.total)):
+    if said is None or not _possible(said, n_tokens):
         where = f"{who}, document {document.name!r} of category {document.category!r}"
         expected = f"a finite sum of log-probabilities of at most 0, of 0 to {n_tokens} tokens, and their bytes"
         do = "mend log_probabilities of the embedder"
-        raise EmbedderError(who=where, expected=expected, got=repr(answer)[:120], do=do)
+        raise EmbedderError(who=where, expected=expected, got=shown(answer), do=do)
     return said
+
+
+def _possible(said: LogProbability, n_tokens: int) -> bool:
+    counts = 0 <= said.n_tokens <= n_tokens and 0 <= said.n_bytes <= MOST_BYTES
+    total = said.total == 0 or SMALLEST <= -said.total <= LARGEST
+    return counts and total and bool(said.n_tokens or not said.total)
 
 
 def _as_numbers(answer: Any) -> LogProbability | None:
     try:
         total, n_tokens, n_bytes = answer
         return LogProbability(float(total), operator.index(n_tokens), operator.index(n_bytes))
-    except (TypeError, ValueError, OverflowError):
+    except Exception:  # noqa: BLE001 -- what a stranger's numbers raise
         return None

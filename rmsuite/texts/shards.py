@@ -97,9 +97,9 @@ def asked(who: str, call: Callable[..., Any], *given: Any) -> Any:
     try:
         with contextlib.redirect_stdout(sys.stderr):
             return call(*given)
-    except RmsuiteError:
+    except (RmsuiteError, KeyboardInterrupt):
         raise
-    except Exception as error:
+    except BaseException as error:  # one that exits would end the command as if all were well
         do = "mend the embedder, or change its parameters"
         raise EmbedderError(who=who, expected="an answer", got=describe(error), do=do) from error
 
