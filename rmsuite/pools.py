@@ -20,6 +20,7 @@ from rmsuite.stacked import Stacked, open_stacked, release
 FORMAT = 1
 POOL_CARD, EMBEDDINGS_CARD, GOLD_CARD = "pool.toml", "embeddings.toml", "gold.toml"
 COST_CARD = "cost.toml"  # beside an embedding set's card, and no part of it: a time measured anew moves no signature
+COSTS = ("seconds_per_1000_responses", "seconds_are_of")
 COLUMNS = ("prompt_id", "category", "offsets", "response_id", "generator", "length")
 OPTIONAL_COLUMNS = ("gold", "human_pairs", "ratings", "split_id", "part")
 VOTE_COLUMNS = ("vote_response", "vote_rater", "vote_value")
@@ -88,7 +89,7 @@ def read_card(path: Path) -> dict[str, Any]:
     """
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise TaskError(who=f"card {path}", expected="a TOML file", got=str(error), do="restore the file") from None
 
 

@@ -14,6 +14,7 @@ from rmsuite.data import Pool
 from rmsuite.errors import TaskError, unknown_name
 from rmsuite.pools import (
     COST_CARD,
+    COSTS,
     EMBEDDINGS_CARD,
     GOLD_CARD,
     POOL_CARD,
@@ -120,11 +121,12 @@ def load_source(root: Path, name: str, base_model: str, gold: str = "") -> Sourc
 def embedding_card(root: Path, name: str, base_model: str) -> dict[str, Any]:
     """Return the card of one of a pool's embedding sets, by names; raises as ``load_source`` for what is not there.
 
-    What is said beside the card of what the set cost is part of it, unless the card says it too.
+    What is said beside the card of what the set cost is part of it, unless the card says it too. Nothing else that
+    stands there is: only the card itself is part of the set's digest.
     """
     home = _home(root, name, base_model) / "embeddings" / base_model
     cost = read_card(home / COST_CARD) if (home / COST_CARD).is_file() else {}
-    return {**cost, **read_card(home / EMBEDDINGS_CARD)}
+    return {**{key: cost[key] for key in COSTS if key in cost}, **read_card(home / EMBEDDINGS_CARD)}
 
 
 def _home(root: Path, name: str, base_model: str, gold: str = "") -> Path:

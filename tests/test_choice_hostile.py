@@ -105,6 +105,7 @@ def test_a_cell_in_quotes_keeps_its_ends_of_lines(there):
         ('[{"model": "m", "x": 1, "x": 2}]', "'x' twice in one object"),
         ('[{"model": "m", "x": 1}, {"model": "n", "x": {"y": 2}}]', "object 2, x: expected a finite number"),
         ('[{"model": ["m"], "x": 1}]', "object 1, model: expected text or a number, got list"),
+        ('[{"model": "m", "category": {"x": 1}, "x": 1}]', "object 1, category: expected text or a number, got dict"),
     ],
 )
 def test_json_that_would_lose_something_is_refused(there, text, expected):

@@ -9,13 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command_line import set_up
-from plugin_files import source
+from plugin_files import source, write
 
 from rmsuite.bundles.protocol import lines as signatures_in
 from rmsuite.choice.embedded import Embedded, of_card, related, scored_as
+from rmsuite.errors import TaskError
 from rmsuite.pool_files import write_embeddings
+from rmsuite.pools import read_card
 from rmsuite.reports.tables import report
 from rmsuite.results import read_all
+from rmsuite.sources import embedding_card
 
 SETS = {  # noise in the embeddings, and what the cards say
     "toy-noisy": (2.0, {"parameters": 50_000_000, "family": "toys", "weights_sha256": "w", "layer": 3}),
@@ -261,3 +264,32 @@ def test_pairs_differ_in_one_thing_only():
 def test_two_sets_never_take_the_same_scores():
     sets = [Embedded(n, p) for n, p in (("a", "m, 4-bit"), ("b", "m, 8-bit"), ("c", "n, 4-bit"), ("d", ""))]
     assert scored_as(sets) == {"c": "n"}
+
+
+def test_nothing_but_the_cost_is_read_beside_a_card(toys, toy_root):
+    place = toy_root / "pools" / "gold-pool" / "embeddings" / "toy-late"
+    (place / "cost.toml").write_text(
+        "base_model_name = 'org/known'\nafter = 'toy-base'\nseconds_per_1000_responses = 3\n"
+    )
+    card = embedding_card(toy_root, "gold-pool", "toy-late")
+    assert card["seconds_per_1000_responses"] == 3
+    assert not {"base_model_name", "after"} & set(card)
+
+
+@pytest.mark.parametrize("text", ["x = " + "[" * 5000, "x = " + "9" * 5000, "x =", "\x00"])
+def test_a_card_that_cannot_be_read_is_named(tmp_path, text):
+    path = write(tmp_path / "card.toml", text)
+    with pytest.raises(TaskError, match=r"card\.toml: expected a TOML file"):
+        read_card(path)
+
+
+@pytest.mark.parametrize("value", [10**400, -1, float("inf"), float("nan"), "many", True, [1]])
+def test_a_size_that_is_none_is_missing(value):
+    assert np.isnan(of_card("x", {"parameters": value}).parameters)
+
+
+def test_no_base_model_is_a_stage_of_itself(toys):
+    Path("stages.csv").write_text("model,after,stage\ntoy-late,toy-late,sft\n")
+    answer = toys(*RUN, "--results", "stages.csv", "--dry-run")
+    assert answer.code == 2
+    assert "got toy-late and toy-late" in answer.err

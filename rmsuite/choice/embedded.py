@@ -12,6 +12,7 @@ UNTRAINED = ", untrained"  # how the family of random weights ends, on cards
 LAST = "last"
 NOTHING = "none"  # how the hash of weights begins where nothing is learnt
 BILLION = 1e9
+MOST = 1e30  # parameters, features or seconds: what is more is no measurement
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def of_card(name: str, card: Mapping[str, Any]) -> Embedded:
 
 
 def _number(value: Any) -> float:
-    known = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
+    known = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= MOST
     return float(value) if known else math.nan
 
 

@@ -16,6 +16,7 @@ from rmsuite.errors import InputError
 
 MISSING = {"", "-", "–", "na", "n/a", "nan", "none", "null"}
 MODEL = "model"
+NAMED = {"category", "document"}  # these are names too, though in this spelling only
 SMALLEST, LARGEST = 1e-60, 1e60  # their squares, and the products of those, are still numbers
 # Columns whose name means something, in any case; other names stay as they are.
 RESERVED = {MODEL, "benchmark", "task", "metric", "score", "method", "family", "publisher", "stage", "after"}
@@ -177,7 +178,7 @@ def _of_object(place: str, row: Any) -> Line:
     names = [_column(name) for name in row]
     check_columns(place, names)
     cells = dict(zip(names, row.values(), strict=True))
-    for name in RESERVED & set(cells):
+    for name in (RESERVED | NAMED) & set(cells):
         if isinstance(cells[name], dict | list | bool):
             got, do = type(cells[name]).__name__, "write it so"
             raise InputError(who=f"{place}, {name}", expected="text or a number", got=got, do=do)

@@ -40,7 +40,7 @@ def studies(book: TaskBook, options: Namespace) -> list[BaseStudy]:
     found = [_study(book, group, options) for group in groups.values()]
     known = {base for one in found for base in one.tasks}
     for step in _stages(options.results):  # a misspelt one is refused before anything is run
-        if not {step.first, step.second} <= known:
+        if not {step.first, step.second} <= known or step.first == step.second:
             expected = f"two of {', '.join(sorted(known))}"
             got = f"{step.first} and {step.second}"
             raise InputError(who=f"stages {options.results}", expected=expected, got=got, do="check the names")
