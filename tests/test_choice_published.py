@@ -158,6 +158,16 @@ def test_a_selector_of_size_and_tokens_beats_size_on_its_own_models_only(found):
         assert top[IN_SAMPLE] > top[PARAMETERS] > top[UNSEEN]
 
 
+def test_a_selector_stands_beside_the_mean_of_the_other_families(found):
+    publishers = np.array(BASES.families)
+    for method, quality in zip(found.methods, BASES.quality.T, strict=True):
+        means = [quality[publishers != family].mean() for family in publishers]
+        assert method.by_mean == pytest.approx(np.abs(quality - means).mean())
+    errors = [one.error for method in found.methods for one in method.candidates if one.name == UNSEEN]
+    assert errors[0] < found.methods[0].by_mean
+    assert errors[1] > found.methods[1].by_mean  # of Bradley-Terry size and tokens tell nothing of new families
+
+
 def test_the_order_of_the_table_moves_no_number_of_the_default_rule(found):
     order = np.random.default_rng(0).permutation(40)
     shuffled = type(BASES)(

@@ -149,6 +149,8 @@ def _candidate(one: Candidate, *others: float) -> list[str]:
 def _fitted(one: ByMethod) -> list[str]:
     fitted, used = one.selected.fitted, one.selected.used
     lines = []
+    if math.isfinite(one.by_mean):
+        lines.append(f"The mean of the other families in place of the selector errs by {number(one.by_mean)}.")
     if fitted:
         net = fitted.net
         lines.append(

@@ -63,6 +63,7 @@ def _candidates(one: ByMethod) -> Iterator[Line]:
         for statistic, value in (("spearman", way.correlation), ("coverage", way.top), ("error", way.error)):
             yield line("way", one.method, way.name, statistic, value, **more)
         yield from _curve("way", one.method, way.name, way.curve, of=way.of)
+    yield line("way", one.method, "mean of the other families", "error", one.by_mean)
 
 
 def _predictions(choice: Choice, one: ByMethod) -> Iterator[Line]:

@@ -80,7 +80,11 @@ class Candidate:
 
 @dataclass(frozen=True)
 class ByMethod:
-    """What is known of quality under one method; ``best`` is the single benchmark of the largest correlation."""
+    """What is known of quality under one method; ``best`` is the single benchmark of the largest correlation.
+
+    ``by_mean`` is the mean absolute error of the mean of the other families in place of the selector, over the models
+    that candidates are compared on: what it has to be below; NaN where it predicts no new family.
+    """
 
     method: str
     n_models: int
@@ -89,6 +93,7 @@ class ByMethod:
     selected: Selected
     best: str
     n_compared: int
+    by_mean: float
 
 
 @dataclass(frozen=True)
@@ -187,7 +192,17 @@ def _by_method(
     ways = {PARAMETERS: bases.parameters, best: columns.get(best), MERGED: mean}
     compared, candidates = _candidates(ways, best, quality, selected, settings)
     named = bases.methods[place]
-    return ByMethod(named, len(table), tuple(predictors), tuple(candidates), selected, best, compared)
+    n, by_mean = int(compared.sum()), _by_mean(quality, selected.unseen, bases.families, compared)
+    return ByMethod(named, len(table), tuple(predictors), tuple(candidates), selected, best, n, by_mean)
+
+
+def _by_mean(quality: np.ndarray, unseen: np.ndarray, families: Sequence[str], compared: np.ndarray) -> float:
+    told = np.flatnonzero(~np.isnan(unseen)).tolist()
+    means = {
+        name: quality[[row for row in told if families[row] != name]].mean() for name in {families[r] for r in told}
+    }
+    errors = [quality[row] - means[families[row]] for row in told if compared[row]]
+    return float(np.abs(errors).mean()) if errors else math.nan
 
 
 def _draws(settings: Settings, of: str = "base-models") -> Draws:
@@ -246,8 +261,8 @@ def _candidates(
     quality: np.ndarray,
     selected: Selected,
     settings: Settings,
-) -> tuple[int, list[Candidate]]:
-    """Return the number of models that all ways know, and each way over those."""
+) -> tuple[np.ndarray, list[Candidate]]:
+    """Return which models all ways know, (n_models,), and each way over those."""
     offered = {PARAMETERS: (PARAMETERS, "not known"), SINGLE: (best, NO_BENCHMARK), MERGED: (MERGED, NO_BENCHMARK)}
     columns = {name: ways.get(key) for name, (key, _) in offered.items()}
     columns |= {IN_SAMPLE: selected.in_sample, UNSEEN: selected.unseen}
@@ -263,7 +278,7 @@ def _candidates(
             found.append(_candidate(name, of, held[name][common], quality[common], predicts, settings))
         else:
             found.append(Candidate(name, of, math.nan, math.nan, math.nan, np.empty(0), notes[name]))
-    return int(common.sum()), found
+    return common, found
 
 
 def _candidate(
