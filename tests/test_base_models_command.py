@@ -16,7 +16,8 @@ from rmsuite.choice.results import read_results
 from rmsuite.choice.scores import read_scores
 from rmsuite.render.choice import CHOICE_STYLES
 from rmsuite.render.choice_figures import choice_figures
-from rmsuite.reports.choice import Settings, n_fits, sequence, study
+from rmsuite.render.sections import sequence
+from rmsuite.reports.choice import Settings, n_fits, study
 
 N = 14
 RNG = np.random.default_rng(5)

@@ -1,7 +1,8 @@
 """How a benchmark goes with quality over base models: three correlations, with intervals and tests.
 
 There are few base models, and what holds for many is not enough: tests of up to ``EXACT`` models go through all their
-permutations, and intervals of fewer than ``FEW`` models hold that of Fisher's transformation too.
+permutations, and intervals of fewer than ``FEW`` models, or of a perfect correlation, hold that of Fisher's
+transformation too.
 """
 
 from __future__ import annotations
@@ -30,9 +31,9 @@ MOSTLY = 0.95  # of the resamples, where a correlation has to be defined for an 
 class Correlation:
     """A correlation over base models.
 
-    ``low`` and ``high`` bound it at 95 %, by a percentile bootstrap of models, and for few models by ``by_fisher`` too;
-    NaN where they are many and more than a twentieth of the resamples has no correlation. ``p`` is two-sided,
-    ``p_holm`` corrected for all that were asked together. ``note`` says why there is no value.
+    ``low`` and ``high`` bound it at 95 %, by a percentile bootstrap of models, and for few models or a perfect value by
+    ``by_fisher`` too; NaN where the bootstrap is alone, and more than a twentieth of its resamples has no correlation.
+    ``p`` is two-sided, ``p_holm`` corrected for all that were asked together. ``note`` says why there is no value.
     """
 
     value: float

@@ -18,7 +18,7 @@ MISSING = {"", "-", "–", "na", "n/a", "nan", "none", "null"}
 MODEL = "model"
 NAMED = {"category", "document"}  # these are names too, though in this spelling only
 SMALLEST, LARGEST = 1e-60, 1e60  # their squares, and the products of those, are still numbers
-# Columns whose name means something, in any case; other names stay as they are.
+# Columns of results and scores whose name means something, in any case; other names stay as they are.
 RESERVED = {MODEL, "benchmark", "task", "metric", "score", "method", "family", "publisher", "stage", "after"}
 RESERVED |= {"params_b", "pretrain_tokens_t"}
 

@@ -12,13 +12,12 @@ from rmsuite.choice.embedded import Embedded, Related, of_card, related
 from rmsuite.commands import planning
 from rmsuite.errors import InputError, RmsuiteError, unknown_name
 from rmsuite.method import parse, spell
+from rmsuite.reports.base_models import PARAMETER
 from rmsuite.reports.base_records import BaseStudy
 from rmsuite.reports.comparison import prompts
 from rmsuite.sources import embedding_card
 from rmsuite.tasks import Task
 from rmsuite.variants import CHANGEABLE
-
-FIELD = "base_model"
 
 
 def studies(book: TaskBook, options: Namespace) -> list[BaseStudy]:
@@ -35,7 +34,7 @@ def studies(book: TaskBook, options: Namespace) -> list[BaseStudy]:
     """
     groups: dict[tuple[object, ...], list[Task]] = {}
     for task in planning.asked_tasks(book, options):
-        same = tuple(getattr(task, name) for name in CHANGEABLE if name != FIELD)
+        same = tuple(getattr(task, name) for name in CHANGEABLE if name != PARAMETER)
         groups.setdefault((task.plain_label, *same), []).append(task)
     found = [_study(book, group, options) for group in groups.values()]
     known = {base for one in found for base in one.tasks}
@@ -50,7 +49,7 @@ def studies(book: TaskBook, options: Namespace) -> list[BaseStudy]:
 def _study(book: TaskBook, group: Sequence[Task], options: Namespace) -> BaseStudy:
     plain = _plain(book, group[0])
     if len(group) < 2:
-        do = f"add variants, as in '{plain.name}[{FIELD}=NAME]', or give a --suite that has some"
+        do = f"add variants, as in '{plain.name}[{PARAMETER}=NAME]', or give a --suite that has some"
         raise RmsuiteError(who=f"base models of {plain.label}", expected="two or more", got=group[0].base_model, do=do)
     ordered = sorted(group, key=lambda task: task.base_model)
     sets = {task.base_model: _embedded(task) for task in ordered}
@@ -67,7 +66,7 @@ def _study(book: TaskBook, group: Sequence[Task], options: Namespace) -> BaseStu
 
 def _plain(book: TaskBook, task: Task) -> Task:
     name, given = parse(task.label)
-    return book.task(spell(name, {key: value for key, value in given.items() if key != FIELD}, nested=True))
+    return book.task(spell(name, {key: value for key, value in given.items() if key != PARAMETER}, nested=True))
 
 
 def _embedded(task: Task) -> Embedded:

@@ -16,7 +16,7 @@ def lines(table: BaseTable) -> Iterator[Line]:
 
 
 def _cells(table: BaseTable) -> Iterator[Line]:
-    for one in table.cells:
+    for one in table.cells.values():
         if one.note:
             yield {"section": "own", "method": one.method, "name": one.base, "note": one.note}
         if (e := one.estimate) is not None:

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from rmsuite.choice.embedded import Embedded, scored_as
 from rmsuite.render import base_lines, choice_lines, lines, markdown, text
-from rmsuite.render.cells import GAP, TOWARDS, Cell, cell, finite, plain
+from rmsuite.render.cells import GAP, TOWARDS, Cell, cell, finite
 from rmsuite.render.cells import number as of_metric
 from rmsuite.render.choice import sections
 from rmsuite.render.footer import few_prompts, interval_line
-from rmsuite.render.sections import Block, Section, number, tabulated
+from rmsuite.render.sections import Section, bounded, joined, number, tabulated
 from rmsuite.reports.base_records import BaseCell, BaseTable, Gained
 from rmsuite.reports.choice import Choice
 from rmsuite.statistics.comparisons import FAMILY_LEVEL
@@ -25,23 +25,15 @@ def render_own(shown: Shown, style: str) -> str:
     return OWN_STYLES[style](shown)
 
 
-def _readable(block: Block) -> Callable[[Shown], str]:
-    def printed(shown: Shown) -> str:
-        found = [one for table, choice in shown for one in _all(table, choice)]
-        return "\n\n".join(block(title, grid, list(map(plain, lines))) for title, grid, lines in found)
-
-    return printed
-
-
-def _all(table: BaseTable, choice: Choice | None) -> Iterator[Section]:
-    yield _values(table)
-    yield _gains(table)
-    yield _classes(table)
-    yield from ([_orders(table)] if table.orders else [])
-    yield _related(table)
-    yield _cost(table)
-    if choice:
-        yield from sections(choice, gains=False)
+def _all(shown: Shown) -> Iterator[Section]:
+    for table, choice in shown:
+        yield _values(table)
+        yield _gains(table)
+        yield _classes(table)
+        yield from ([_orders(table)] if table.orders else [])
+        yield _related(table)
+        yield _cost(table)
+        yield from sections(choice, gains=False) if choice else ()
 
 
 def _title(table: BaseTable, said: str) -> str:
@@ -49,7 +41,7 @@ def _title(table: BaseTable, said: str) -> str:
 
 
 def _by_base(table: BaseTable, printed: Callable[[BaseCell], str | Cell]) -> list[list[str | Cell]]:
-    return [[base, *(printed(table.by_place[method, base]) for method in table.methods)] for base in table.bases]
+    return [[base, *(printed(table.cells[method, base]) for method in table.methods)] for base in table.bases]
 
 
 def _values(table: BaseTable) -> Section:
@@ -61,16 +53,16 @@ def _values(table: BaseTable) -> Section:
             return shown
         return Cell(f"{shown} {standing.letters}".rstrip(), standing.best)
 
-    found = [e for one in table.cells if (e := finite(one.estimate))]
+    found = [e for one in table.cells.values() if (e := finite(one.estimate))]
     letters = (
         "Base models that share a letter under a method are not separable (paired by prompt, all pairs of a column, "
         f"Holm-corrected, family error {FAMILY_LEVEL:g})."
     )
     lines = [
         "Rows by the mean of the row.",
-        *([letters] if any(one.standing for one in table.cells) else []),
+        *([letters] if any(one.standing for one in table.cells.values()) else []),
         *([f"{interval_line(found, 'test prompts')}.", *few_prompts(found)] if found else ["No row has a number."]),
-        *(f"Note: {one.base}, {one.method}: {one.note}." for one in table.cells if one.note),
+        *(f"Note: {one.base}, {one.method}: {one.note}." for one in table.cells.values() if one.note),
         *(f"Note: {said.removesuffix('.')}." for said in table.omitted),
         f"Signature: {table.signature}",
     ]
@@ -134,7 +126,7 @@ def _orders(table: BaseTable) -> Section:
         [
             f"{one.first}, {one.second}",
             str(one.n_models),
-            f"{number(one.value)} [{number(one.low)}, {number(one.high)}]" if math.isfinite(one.value) else GAP,
+            bounded(one.value, one.low, one.high),
         ]
         for one in table.orders
     ]
@@ -210,7 +202,7 @@ def _csv(shown: Shown) -> str:
 
 
 OWN_STYLES: Mapping[str, Callable[[Shown], str]] = {
-    "text": _readable(text.block),
-    "markdown": _readable(markdown.block),
+    "text": lambda shown: joined(_all(shown), text.block),
+    "markdown": lambda shown: joined(_all(shown), markdown.block),
     "csv": _csv,
 }

@@ -9,12 +9,12 @@ import numpy as np
 
 from rmsuite.choice.bases import PARAMETERS
 from rmsuite.choice.components import Components
-from rmsuite.choice.correlations import EXACT, FEW, FEWEST, Correlation
+from rmsuite.choice.correlations import EXACT, FEW, FEWEST, STATISTICS, Correlation
 from rmsuite.choice.coverage import FLOORS, RULES, TOP, chance, top
 from rmsuite.render import choice_lines, markdown, presence, text
-from rmsuite.render.cells import GAP, plain
-from rmsuite.render.sections import Block, Section, number, tabulated
-from rmsuite.reports.choice import SINGLE, ByMethod, Candidate, Choice, Predictor, sequence
+from rmsuite.render.cells import GAP
+from rmsuite.render.sections import Section, joined, number, sequence, tabulated
+from rmsuite.reports.choice import SINGLE, ByMethod, Candidate, Choice, Predictor
 from rmsuite.statistics.comparisons import FAMILY_LEVEL
 
 SHOWN = 10  # components
@@ -24,14 +24,6 @@ EXACTLY = 1e-9  # from a correlation of 1: no two measurements come so near
 def render_choice(choice: Choice, style: str) -> str:
     """Print a study in one of ``CHOICE_STYLES``."""
     return CHOICE_STYLES[style](choice)
-
-
-def _readable(block: Block) -> Callable[[Choice], str]:
-    def printed(choice: Choice) -> str:
-        found = sections(choice)
-        return "\n\n".join(block(title, grid, [plain(line) for line in lines]) for title, grid, lines in found)
-
-    return printed
 
 
 def sections(choice: Choice, gains: bool = True) -> Iterator[Section]:
@@ -50,7 +42,7 @@ def sections(choice: Choice, gains: bool = True) -> Iterator[Section]:
 def _predictors(choice: Choice, one: ByMethod) -> Section:
     few = sum(map(_of_few, one.predictors))
     order = sorted((p for p in one.predictors if not _of_few(p)), key=_place)
-    headers = ("known before training", "models", "pearson", "spearman", "kendall", *_headers(), "kept")
+    headers = ("known before training", "models", *STATISTICS, *_headers(), "kept")
     rows = [_predictor(predictor) for predictor in order]
     none = sequence([f"{p.name} ({p.correlations['pearson'].note})" for p in order if p.correlations["pearson"].note])
     alike = sequence([p.name for p in order if abs(p.correlations["pearson"].value) > 1 - EXACTLY])
@@ -58,17 +50,20 @@ def _predictors(choice: Choice, one: ByMethod) -> Section:
         f"{choice.bases.source}: {one.method}: quality and what is known before training",
         tabulated(headers, rows),
         [
-            "Correlations over base models, with 95% intervals: percentile bootstrap of models, "
-            f"{choice.settings.n_draws:,} draws, seed {choice.settings.seed}, of fewer than {FEW} models no narrower "
-            f"than by Fisher's transformation. *: p < {FAMILY_LEVEL:g}, Holm-corrected over the rows of the column; of "
-            f"up to {EXACT} models by all permutations. Intervals are not corrected; models of one family count as "
-            "independent.",
+            f"Correlations over base models, with {_bounds(choice)}. *: p < {FAMILY_LEVEL:g}, Holm-corrected over the "
+            f"rows of the column; of up to {EXACT} models by all permutations. Intervals are not corrected; models of "
+            "one family count as independent.",
             f"{_coverage(choice)} Kept: reaches {' and '.join(f'{v:g} at k = {k}' for k, v in FLOORS.items())}.",
             *([f"No correlation: {none}."] if none else []),
             *([f"Exactly as quality goes, so that it may be made of it: {alike}."] if alike else []),
             *([f"{few} rows are known of fewer than {FEWEST} of the models, and left out."] if few else []),
         ],
     )
+
+
+def _bounds(choice: Choice) -> str:
+    drawn = f"percentile bootstrap of models, {choice.settings.n_draws:,} draws, seed {choice.settings.seed}"
+    return f"95% intervals: {drawn}, of fewer than {FEW} models no narrower than by Fisher's transformation"
 
 
 def _of_few(predictor: Predictor) -> bool:
@@ -87,7 +82,7 @@ def _headers() -> list[str]:
 
 
 def _predictor(one: Predictor) -> list[str]:
-    shown = [_correlation(one, name) for name in ("pearson", "spearman", "kendall")]
+    shown = [_correlation(one, name) for name in STATISTICS]
     kept = "yes" if one.kept else "no"
     n = one.correlations["pearson"].n_models
     return [one.name, str(n), *shown, *_covered(one.curve), kept if n > min(FLOORS) else GAP]
@@ -216,12 +211,12 @@ def _spreads(choice: Choice) -> Section:
 
 
 def _agreements(choice: Choice) -> Section:
-    headers = ("methods", "models", "pearson", "spearman", "kendall", *_headers(), "mean difference", "second ahead")
+    headers = ("methods", "models", *STATISTICS, *_headers(), "mean difference", "second ahead")
     rows = [
         [
             f"{a.first}, {a.second}",
             str(a.n_models),
-            *(_interval(a.correlations[name]) for name in ("pearson", "spearman", "kendall")),
+            *(_interval(a.correlations[name]) for name in STATISTICS),
             *_covered(a.coverage),
             number(a.difference, "+.1f"),
             f"{len(a.ahead)}{f': {sequence(a.ahead, 4)}' if a.ahead else ''}",
@@ -229,9 +224,8 @@ def _agreements(choice: Choice) -> Section:
         for a in choice.agreements
     ]
     said = (
-        "Two methods over the same base models: correlations with 95% intervals, percentile bootstrap of models, of "
-        f"fewer than {FEW} no narrower than by Fisher's transformation; cover "
-        "is of the first's best ones by the second's order; difference is the first minus the second."
+        f"Two methods over the same base models: correlations with {_bounds(choice)}; cover is of the first's best "
+        "ones by the second's order; difference is the first minus the second."
     )
     return "do methods agree on base models", tabulated(headers, rows), [said]
 
@@ -272,7 +266,7 @@ def _table(choice: Choice) -> Section:
 
 
 CHOICE_STYLES: Mapping[str, Callable[[Choice], str]] = {
-    "text": _readable(text.block),
-    "markdown": _readable(markdown.block),
+    "text": lambda choice: joined(sections(choice), text.block),
+    "markdown": lambda choice: joined(sections(choice), markdown.block),
     "csv": choice_lines.write,
 }

@@ -10,7 +10,8 @@ from scipy.stats import rankdata
 
 from rmsuite.choice.coverage import RULES, chance
 from rmsuite.render.figures import Figure, HeatMap, Line, Panel, Slopes
-from rmsuite.reports.choice import RANKED, ByMethod, Choice, sequence
+from rmsuite.render.sections import sequence
+from rmsuite.reports.choice import RANKED, ByMethod, Choice
 
 MOST_ROWS = 40  # of a heat map: more are too many to read
 CHANCE = "chance"

@@ -11,7 +11,7 @@ from rmsuite.choice.divergence import BINS, FEWEST, SWAPS, Distance
 from rmsuite.choice.presence import BYTE, Mean
 from rmsuite.render.cells import GAP
 from rmsuite.render.lines import Line, line
-from rmsuite.render.sections import Section, number, tabulated
+from rmsuite.render.sections import Section, bounded, number, tabulated
 from rmsuite.reports.presence import UNSEEN, Documents, Error
 from rmsuite.statistics.comparisons import FAMILY_LEVEL
 
@@ -46,10 +46,7 @@ def _means(found: Documents) -> Section:
 
 
 def _mean(mean: Mean | None) -> str:
-    if mean is None:
-        return GAP
-    shown = number(mean.value, ".3f")
-    return shown if math.isnan(mean.low) else f"{shown} [{number(mean.low, '.3f')}, {number(mean.high, '.3f')}]"
+    return bounded(mean.value, mean.low, mean.high, ".3f") if mean else GAP
 
 
 def _distances(found: Documents) -> Iterator[Section]:
@@ -104,10 +101,7 @@ def _differences(found: Documents, pairs: Pairs, more: list[str]) -> Section:
 
 
 def _difference(one: Distance | None) -> str:
-    if one is None:
-        return GAP
-    bounds = "" if math.isnan(one.low) else f" [{number(one.low, '+.3f')}, {number(one.high, '+.3f')}]"
-    return number(one.difference, "+.3f") + bounds
+    return bounded(one.difference, one.low, one.high, "+.3f") if one else GAP
 
 
 def _average(distances: Iterable[Distance]) -> float:
@@ -137,8 +131,7 @@ def _errors(found: Documents) -> Section:
 
 
 def _error(one: Error) -> list[str]:
-    bounds = "" if math.isnan(one.low) else f" [{number(one.low, '+.2f')}, {number(one.high, '+.2f')}]"
-    shown = f"{number(one.difference, '+.2f')}{bounds}"
+    shown = bounded(one.difference, one.low, one.high, "+.2f")
     return [one.method, one.kind, str(one.n_models), number(one.without), number(one.with_), shown]
 
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
+from typing import TypeVar
 
 import numpy as np
 from scipy.stats import rankdata
@@ -27,6 +28,7 @@ from rmsuite.results import CellRecord
 from rmsuite.statistics import Difference, holm
 
 PARAMETER = "base_model"
+K = TypeVar("K", str, Related)
 SIZES = (0.01, 0.1)  # billions of parameters: where a class of size ends, among models that embed
 
 
@@ -92,20 +94,17 @@ def _table(
     chosen: Chosen, study: BaseStudy, methods: tuple[str, ...], shown: Metric, sizes: Sequence[float]
 ) -> BaseTable:
     values = _Values(chosen, study, methods, shown)
-    cells = [cell for method in methods for cell in _cells(values, method)]
-    found = {(cell.method, cell.base): cell for cell in cells}
     return BaseTable(
         study,
         shown,
         methods,
         tuple(sorted(study.tasks, key=lambda base: _place(values, base))),
-        tuple(cells),
+        {(cell.method, cell.base): cell for method in methods for cell in _cells(values, method)},
         tuple(one for method in methods for one in _classes(values, method, sizes)),
         tuple(_reordered(values, *pair) for pair in combinations(methods, 2)),
         tuple(one for method in methods for one in _related(values, method)),
         signatures.of_metric(signatures.of_table(chosen), shown),
         chosen.omitted,
-        found,
     )
 
 
@@ -156,7 +155,7 @@ def _gained(found: Column, method: str, base: str, over: str) -> Gained:
     return Gained(over, Difference(gap, p, p), *shares)
 
 
-def _corrected(found: Mapping[str, Gained], family: Sequence[str]) -> dict[str, Gained]:
+def _corrected(found: Mapping[K, Gained], family: Sequence[K]) -> dict[K, Gained]:
     """Return gains, those of the family Holm-corrected together."""
     corrected = dict(zip(family, holm([found[name].difference.p for name in family]), strict=True))
     return {
@@ -209,19 +208,15 @@ def _related(values: _Values, method: str) -> list[RelatedGain]:
     """Return pairs on all prompts, Holm-corrected over pairs, and by category, corrected over the categories."""
     pairs = [one for one in values.study.related if {one.first, one.second} <= set(values.study.tasks)]
     held = [one for one in pairs if values.column and values.has(method, one.first) and values.has(method, one.second)]
-    whole = {_name(one): _gained(values.column, method, one.first, one.second) for one in held if values.column}
+    whole = {one: _gained(values.column, method, one.first, one.second) for one in held if values.column}
     whole = _corrected(whole, list(whole))
     found = []
     for one in pairs:
         note = "" if one in held else f"no value of {one.first if not values.has(method, one.first) else one.second}"
-        found.append(RelatedGain(method, one, ALL, whole.get(_name(one)), note))
+        found.append(RelatedGain(method, one, ALL, whole.get(one), note))
         parts = _by_category(values, method, one) if one in held else {}
         found += [RelatedGain(method, one, name, gain) for name, gain in parts.items()]
     return found
-
-
-def _name(pair: Related) -> str:
-    return f"{pair.first} {pair.second} {pair.what}"
 
 
 def _by_category(values: _Values, method: str, one: Related) -> dict[str, Gained]:
@@ -249,7 +244,7 @@ def as_bases(table: BaseTable) -> BaseModels:
     sets = [table.study.sets[base] for base in sorted(table.study.tasks)]
     sign = -1 if table.metric.direction == "smaller is better" else 1
     factor = sign * (100 if table.metric.percent else 1)
-    values = [[_value(table.by_place[method, one.name]) for method in table.methods] for one in sets]
+    values = [[_value(table.cells[method, one.name]) for method in table.methods] for one in sets]
     return BaseModels(
         source=table.study.name,
         metric=f"{table.metric.name}{' in %' if table.metric.percent else ''}{', its sign turned' * (sign < 0)}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from rmsuite.choice.embedded import Embedded, Related
 from rmsuite.metrics import Metric
@@ -115,16 +115,18 @@ class RelatedGain:
 
 @dataclass(frozen=True, eq=False)
 class BaseTable:
-    """One metric of one study; letters and Holm's correction are over the base models within a method."""
+    """One metric of one study; letters and Holm's correction are over the base models within a method.
+
+    ``cells`` are by method and base model, ``bases`` in the order of the rows.
+    """
 
     study: BaseStudy
     metric: Metric
     methods: tuple[str, ...]
     bases: tuple[str, ...]
-    cells: tuple[BaseCell, ...]
+    cells: Mapping[tuple[str, str], BaseCell]
     classes: tuple[SizeClass, ...]
     orders: tuple[Reordered, ...]
     related: tuple[RelatedGain, ...]
     signature: str
     omitted: tuple[str, ...] = ()
-    by_place: Mapping[tuple[str, str], BaseCell] = field(default_factory=dict)

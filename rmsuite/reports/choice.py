@@ -289,15 +289,3 @@ def _candidate(
     curve = coverage.coverage(column, quality, settings.ties)
     error = float(np.abs(column - quality).mean()) if predicts and len(quality) else math.nan
     return Candidate(name, of, value, coverage.top(curve), error, curve, none)
-
-
-def sequence(names: Sequence[str], most: int = 12) -> str:
-    """Return names in a row; of many the first ones and how many more.
-
-    Examples
-    --------
-    >>> sequence(["a", "b", "c"], most=2)
-    'a, b and 1 more'
-    """
-    shown = ", ".join(names[:most])
-    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"

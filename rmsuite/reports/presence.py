@@ -13,9 +13,10 @@ from rmsuite.choice.correlations import Draws, interval
 from rmsuite.choice.divergence import Distance, distances
 from rmsuite.choice.matching import Matched, match
 from rmsuite.choice.presence import Mean, Presence, as_scores, inherited, means
+from rmsuite.choice.results import FACTS
 from rmsuite.choice.selector import select
 
-TOKENS = "pre-training tokens"
+TOKENS = FACTS["pretrain_tokens_t"]
 FEWEST = 5  # families, to draw from
 IN_SAMPLE, UNSEEN = KINDS = ("in sample", "new family")
 Rng = Callable[[str], np.random.Generator]
@@ -122,9 +123,9 @@ def _error(
     draws: Draws,
     why: str,
 ) -> Error:
-    errors = np.stack([np.abs(one - quality) for one in predicted])
-    if why or np.isnan(errors).any():
+    if why:
         return _none(method, kind, len(quality), why)
+    errors = np.stack([np.abs(one - quality) for one in predicted])
     without, with_ = map(float, errors.mean(axis=1))
     bounds = _interval(errors[1] - errors[0], families, draws) if kind == UNSEEN else (math.nan, math.nan)
     return Error(method, kind, len(quality), without, with_, *bounds)
