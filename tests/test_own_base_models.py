@@ -19,6 +19,7 @@ from rmsuite.pools import read_card
 from rmsuite.reports.tables import report
 from rmsuite.results import read_all
 from rmsuite.sources import embedding_card
+from rmsuite.statistics import holm
 
 SETS = {  # noise in the embeddings, and what the cards say
     "toy-noisy": (2.0, {"parameters": 50_000_000, "family": "toys", "weights_sha256": "w", "layer": 3}),
@@ -101,9 +102,16 @@ def test_the_default_gains_exactly_nothing_over_itself_and_others_their_differen
             row = number(found, "points", section="own gain", method=method, name=name)
             assert float(row["value"]) == pytest.approx(gap, abs=1e-12)
             assert float(row["low"]) <= gap <= float(row["high"])
-            assert float(row["p"]) <= float(row["p_holm"])
             share = number(found, "relative", section="own gain", method=method, name=name)
             assert float(share["value"]) == pytest.approx(gap / base)
+        rows = [number(found, "points", section="own gain", method=method, name=name) for name in SETS]
+        assert [float(row["p_holm"]) for row in rows] == holm([float(row["p"]) for row in rows])
+        pairs = [r for r in found if (r["section"], r["method"], r["statistic"]) == ("own pair", method, "points")]
+        for names in ({r["name"] for r in pairs if "all prompts" in r["note"]}, {"toy-noisy - toy-late"}):
+            whole = len(names) > 1
+            mine = [r for r in pairs if r["name"] in names and ("all prompts" in r["note"]) == whole]
+            assert len(mine) == (2 if whole else 3)
+            assert [float(row["p_holm"]) for row in mine] == holm([float(row["p"]) for row in mine])
 
 
 def test_a_further_base_model_moves_no_other_number(toys):
@@ -241,6 +249,7 @@ def test_what_a_card_does_not_say_stays_missing():
     one = of_card("a", {"parameters": "many", "n_features": True})
     assert np.isnan([one.parameters, one.n_features, one.seconds]).all()
     assert of_card("b", {"parameters": 2_000_000_000}).parameters == 2
+    assert np.isnan(of_card("c", {"parameters": -1}).parameters)
     nothing = "none: nothing is learnt"
     hashed = [of_card(str(n), {"weights_sha256": nothing, "n_features": n}) for n in (8, 16)]
     assert related(hashed) == []
@@ -257,13 +266,16 @@ def test_pairs_differ_in_one_thing_only():
     assert related([whole, made("b", layer="3", n_features=4)]) == related([whole, made("b", weights="v")]) == []
     trained, random = made("t", weights="1", family="f"), made("r", weights="2", family="f, untrained")
     assert [(r.first, r.second) for r in related([random, trained])] == [("t", "r")]
+    assert related([random, made("q", weights="1", family="f", published="org/m, 8-bit")]) == []
     full, int8 = (made(n, weights=n, published=p) for n, p in (("f", "org/m"), ("i", "org/m, 8-bit")))
     assert [(r.first, r.second) for r in related([full, int8])] == [("i", "f")]
+    assert related([full, made("j", weights="j", published="org/m, 4-bit", layer="3")]) == []
 
 
 def test_two_sets_never_take_the_same_scores():
     sets = [Embedded(n, p) for n, p in (("a", "m, 4-bit"), ("b", "m, 8-bit"), ("c", "n, 4-bit"), ("d", ""))]
     assert scored_as(sets) == {"c": "n"}
+    assert scored_as([Embedded("a", "m, 4-bit"), Embedded("b", "m")]) == {"b": "m"}
 
 
 def test_nothing_but_the_cost_is_read_beside_a_card(toys, toy_root):

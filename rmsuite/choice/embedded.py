@@ -97,8 +97,7 @@ def scored_as(sets: Sequence[Embedded]) -> dict[str, str]:
     >>> scored_as([Embedded("a", "org/m"), Embedded("b", "org/m, 8-bit"), Embedded("c", "org/n, 4-bit")])
     {'a': 'org/m', 'c': 'org/n'}
     """
-    whole = {one.stem for one in sets if one.published == one.stem}
-    stems = [one.stem for one in sets if one.stem and one.stem not in whole]
+    stems = [one.stem for one in sets]
     alone = {stem for stem in stems if stems.count(stem) == 1}
     return {one.name: one.stem for one in sets if one.stem and (one.published == one.stem or one.stem in alone)}
 
