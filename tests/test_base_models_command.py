@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 from command_line import Toys
 
+from rmsuite import cli
 from rmsuite.choice.results import read_results
 from rmsuite.choice.scores import read_scores
+from rmsuite.commands.base_models import OF_RUNS
 from rmsuite.render.choice import CHOICE_STYLES
 from rmsuite.render.choice_figures import choice_figures
 from rmsuite.render.sections import sequence
@@ -189,3 +191,21 @@ def test_figures_are_written_for_results_of_ones_own(there):
 def test_many_names_are_cut():
     assert sequence([]) == ""
     assert sequence(list("abc"), most=3) == "a, b, c"
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["-t toy", "--metric spearman", "--suite default", "-o out", "-j 2", "-x", "--dry-run", "--executor serial"],
+)
+def test_what_says_how_methods_are_run_is_refused_without_methods(there, given):
+    answer = there.bare(*MINE, *given.split())
+    assert answer.code == 2
+    assert "expected --method too" in answer.err
+
+
+def test_each_option_of_runs_is_known_to_be_of_no_use_without_methods():
+    """A new option of runs is used by both, or refused without methods."""
+    plain = vars(cli.parser().parse_args(["base-models"]))
+    used = {"command", "plugin", "tasks", "method", "seed", "scores", "default", "log_probabilities", "results"}
+    used |= {"sizes", "per", "inherit", "ties", "draws", "format", "figures"}
+    assert {**OF_RUNS, **{name: plain[name] for name in used}} == plain

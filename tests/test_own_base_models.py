@@ -272,6 +272,38 @@ def test_pairs_differ_in_one_thing_only():
     assert related([full, made("j", weights="j", published="org/m, 4-bit", layer="3")]) == []
 
 
+PROBABILITY = """
+    def probability(self, embeddings, first, second):
+        rewards = self.reward(embeddings) / 40
+        return 1 / (1 + math.e ** (rewards[second] - rewards[first]))
+"""
+
+
+def test_of_a_metric_that_is_better_when_smaller_the_smallest_is_the_best(toys):
+    text = toys.plugin.read_text().replace("    def reward(", f"{PROBABILITY}\n    def reward(")
+    toys.plugin.write_text(f"import math\n{text}")
+    given = ("--metric", "brier", "--default", "toy-noisy", "--sizes", "0.01,0.1", "--draws", "20")
+    answer = toys("base-models", *METHODS, "-j", "1", "--scores", "scores.csv", *given, "--format", "csv")
+    found = lines(answer)
+    values = {
+        method: {base: float(number(found, section="own", method=method, name=base)["value"]) for base in SETS}
+        for method in ("good", "other[sign=-1]")
+    }
+    for method, by_base in values.items():
+        best = min(("toy-noisy", "toy-late"), key=by_base.get)
+        reach = number(found, "points", section="own size", method=method, name="0.01-0.1 B")
+        assert reach["of"] == f"{best} over toy-noisy"
+        gain = number(found, "points", section="own gain", method=method, name="toy-late")
+        assert float(gain["value"]) == pytest.approx(by_base["toy-late"] - by_base["toy-noisy"])
+        turned = number(found, "quality", section="model", method=method, name="toy-late")
+        assert float(turned["value"]) == pytest.approx(-by_base["toy-late"])
+    assert len({round(value, 9) for by_base in values.values() for value in by_base.values()}) > 4
+    text = toys("base-models", *METHODS, "-j", "1", "--scores", "scores.csv", *given).out.split("\n\n")[0]
+    shown = [line.split()[0] for line in text.splitlines()[3:]]
+    means = {base: np.mean([by_base[base] for by_base in values.values()]) for base in SETS}
+    assert [base for base in shown if base in SETS] == sorted(SETS, key=means.get)
+
+
 def test_two_sets_never_take_the_same_scores():
     sets = [Embedded(n, p) for n, p in (("a", "m, 4-bit"), ("b", "m, 8-bit"), ("c", "n, 4-bit"), ("d", ""))]
     assert scored_as(sets) == {"c": "n"}

@@ -16,6 +16,7 @@ from rmsuite.choice.scores import BUNDLED, Scores, read_scores
 from rmsuite.commands import ending, figures, own_bases, planning, run, shared
 from rmsuite.errors import RmsuiteError
 from rmsuite.metrics import metric
+from rmsuite.options import DEFAULT_HOME
 from rmsuite.render.base_models import render_own
 from rmsuite.render.choice import render_choice
 from rmsuite.render.choice_figures import choice_figures
@@ -25,7 +26,12 @@ from rmsuite.reports.base_records import BaseStudy, BaseTable
 from rmsuite.reports.choice import Choice, Settings, n_fits, study
 
 PAPER = "ahrabian2025"
-OF_RUNS = ("task", "repetitions", "metric", "force", "only", "timeout", "memory", "address", "no_cache", "dry_run")
+# What says how cells are run, and what it is where it is not given.
+OF_RUNS = dict.fromkeys(
+    ("task", "repetitions", "force", "only", "timeout", "memory", "address", "jobs", "fail_on_error")
+)
+OF_RUNS |= dict.fromkeys(("explain_cache", "no_cache", "dry_run", "exitfirst", "in_process", "pdb"), False)
+OF_RUNS |= {"metric": [], "suite": "base-models", "output": DEFAULT_HOME, "executor": "processes"}
 
 
 def show_choice(options: Namespace) -> int:
@@ -44,8 +50,8 @@ def show_choice(options: Namespace) -> int:
 
 
 def _refuse_what_has_no_effect(options: Namespace) -> None:
-    for name in OF_RUNS:
-        if getattr(options, name):
+    for name, absent in OF_RUNS.items():
+        if getattr(options, name) != absent:
             option = f"--{name.replace('_', '-')}"
             expected, do = "--method too: there is nothing to run else", f"add --method, or leave out {option}"
             raise RmsuiteError(who=option, expected=expected, got="none", do=do)

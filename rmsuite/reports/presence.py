@@ -72,6 +72,9 @@ def documents_of(bases: BaseModels, presence: Presence, inherit: bool) -> tuple[
     notes = [f"{model} gets no log-probabilities: {why}" for model, why in found.unclear.items()]
     notes += [f"{n_without} of {len(bases.models)} base models have no log-probabilities"] if n_without else []
     notes += [f"{n_given} base models are given those of the largest model of their family"] if n_given else []
+    notes += ["no base model is given those of another: none of its family saw as many tokens"] * (
+        inherit and not n_given
+    )
     n_some = _n_some(columns)
     notes += [f"{n_some} base models lack some category, and are not among those of the selectors"] if n_some else []
     return columns, tuple(notes)
