@@ -53,6 +53,14 @@ def _dask(given: list[str], folder: Path, environment: dict[str, str]) -> subpro
         )
 
 
+def _address(file: Path) -> str:
+    """Return what a scheduler wrote of itself; empty until all of it is there."""
+    try:
+        return json.loads(file.read_text())["address"]
+    except (FileNotFoundError, json.JSONDecodeError):
+        return ""
+
+
 @contextlib.contextmanager
 def cluster(folder: Path, n_workers: int = 2) -> Iterator[Cluster]:
     """Start a scheduler and workers, and end them."""
@@ -60,9 +68,10 @@ def cluster(folder: Path, n_workers: int = 2) -> Iterator[Cluster]:
     (folder / "scheduler").mkdir(parents=True)
     given = ["scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(file)]
     scheduler = _dask(given, folder / "scheduler", {})
-    wait_for(file.exists)
-    found = Cluster(json.loads(file.read_text())["address"], file, scheduler)
+    found = Cluster("", file, scheduler)
     try:
+        wait_for(lambda: bool(_address(file)))
+        found.address = _address(file)
         for number in range(n_workers):
             found.grow(folder / f"worker-{number}")
         yield found

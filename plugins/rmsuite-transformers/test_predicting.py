@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import tiny_models
 from tiny_models import LIMITS, texts, tokenizer
 
 from rmsuite import RmsuiteError
 from rmsuite.embedders import LanguageModel, LogProbability
 from rmsuite_transformers import CausalLM, predicting
 
+installed = tiny_models.installed
+decoder_folder = tiny_models.decoder_folder
+encoder_folder = tiny_models.encoder_folder
+pytestmark = pytest.mark.usefixtures("installed")
 DOCUMENTS = [
     "the cat sat on the mat",
     "a",

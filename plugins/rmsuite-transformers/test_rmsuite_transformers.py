@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import tiny_models
 from tiny_models import LIMITS, texts
 
 import rmsuite_transformers
@@ -16,6 +17,11 @@ from rmsuite import RmsuiteError, plugins
 from rmsuite.embedders import reads
 from rmsuite_transformers import CausalLM, Encoder, SentenceTransformer, inputs
 from rmsuite_transformers.inputs import Frame, fit_pair
+
+installed = tiny_models.installed
+decoder_folder = tiny_models.decoder_folder
+encoder_folder = tiny_models.encoder_folder
+pytestmark = pytest.mark.usefixtures("installed")
 
 
 @pytest.fixture(params=["encoder", "mean", "last", "layer 1", "no chat", "layer 0"])
