@@ -140,7 +140,7 @@ def test_one_model_is_no_study_and_no_crash(there):
 
 WRONG = {
     "no such table": (("--results", "ahrabian2024"), "expected one of ahrabian2025, or a CSV or JSON file"),
-    "no such scores": (("--scores", "absent.csv"), "table absent.csv: expected a readable file"),
+    "no such scores": (("--scores", "absent.csv"), "scores absent.csv: expected bundled, or a CSV"),
     "an unknown default": (("--default", "gpt-9"), "default base model 'gpt-9': expected one model of the table"),
     "sizes in words": (("--sizes", "small"), "argument --sizes: 'small' is not a number"),
     "an unknown rule": (("--ties", "coin"), "invalid choice: 'coin'"),

@@ -92,6 +92,10 @@ FAULTS = {
     "two scores": ("model,x\nm,1\nM,2\n", "expected one score, got 1 and 2"),
     "two scores, long": ("model,benchmark,score\nm,x,1\nm,x,2\n", "line 3, m on x: expected one score"),
     "a percentage": ("model,x\nm,1\nn,71%\n", "line 3, x: expected a finite number, got '71%'"),
+    "percentages only": ("model,x,y\nm,1,71%\nn,2,60 %\n", "line 2, y: expected a finite number, got '71%'"),
+    "decimal commas": ('model,x,y\nm,1,"71,5"\n', "line 2, y: expected a finite number, got '71,5'"),
+    "semicolons": ("Model;x;y\nm;1;2\n", "got Model;x;y. Do: set commas between the cells"),
+    "tabulators": ("model\tx\nm\t1\n", "got model x. Do: set commas between the cells"),
     "an infinite score": ("model,x\nm,1\nn,inf\n", "expected a finite number, got 'inf'"),
     "no model": ("name,x\nm,1\n", "expected a column model, got name, x"),
     "a model without a name": ("model,x\n ,1\n", "line 2: expected the name of a model"),
@@ -115,7 +119,8 @@ def test_a_fault_is_named_with_its_place(tmp_path, text, expected):
 @pytest.mark.parametrize(
     ("name", "content", "expected"),
     [
-        ("absent.csv", None, "expected a readable file"),
+        ("absent.csv", None, "expected bundled, or a CSV or JSON file, got no such file"),
+        (".", None, "expected bundled, or a CSV or JSON file, got a folder"),
         ("bytes.csv", b"model,x\nm,\xff\n", "text in UTF-8"),
         ("half.json", b'[{"model": "m"', "expected JSON"),
         ("list.json", b"[1]", "object 1: expected an object, got int"),
@@ -174,6 +179,9 @@ def test_results_may_be_json(tmp_path):
         ("model,a\nm,1\nM,2\n", "expected one result of M with reward model, got another"),
         ("model,method,a,params_b\nm,x,1,7\nm,y,1,8\n", "params_b: expected one of a model, got 7 and 8"),
         ("model,licence\nm,MIT\n", "expected categories or scores, got licence"),
+        ("model,a,b\nm,1,71%\n", "line 2, b: expected a finite number, got '71%'"),
+        ("model,score\nm,71%\n", "line 2, score: expected a finite number, got '71%'"),
+        ("model,benchmark,score\nm,a,1\nm,b,2\n", "categories are columns"),
     ],
 )
 def test_results_that_contradict_themselves_are_refused(tmp_path, text, expected):
@@ -185,6 +193,8 @@ def test_results_that_contradict_themselves_are_refused(tmp_path, text, expected
 def test_an_absent_file_of_results_names_the_bundled_tables(tmp_path):
     with pytest.raises(InputError, match="expected one of ahrabian2025, or a CSV or JSON file, got no such file"):
         read_results(tmp_path / "absent.csv")
+    with pytest.raises(InputError, match="got a folder"):
+        read_results(tmp_path)
 
 
 def test_scores_are_joined_by_name_and_what_is_left_over_is_counted(tmp_path):
@@ -233,6 +243,8 @@ def test_a_model_is_found_in_any_spelling_and_an_unknown_one_is_refused():
     assert known(("a/M-1", "n"), ["m_1"], "default") == [0]
     with pytest.raises(InputError, match="default 'k': expected one model of the table, got none of that name"):
         known(("m",), ["k"], "default")
+    with pytest.raises(InputError, match=r"got none of that name \(nearest is 'model-1'\)"):
+        known(("m", "model-1"), ["modle-1"], "default")
 
 
 def test_the_bundled_tables_name_source_and_licence_and_can_be_read():

@@ -247,6 +247,12 @@ def test_a_file_that_is_there_is_not_overwritten(toys):
     assert Path("out.csv").read_text() == "kept"
 
 
+def test_a_folder_that_is_not_there_is_named_and_no_file_of_ours(toys):
+    answer = ask(toys, output="absent/out.csv")
+    assert (answer.code, answer.out) == (2, "")
+    assert "file absent/out.csv: expected a file that can be written, got No such file or directory. Do: " in answer.err
+
+
 def test_a_folder_that_is_not_there_is_refused_before_a_model_is_asked(toys):
     answer = ask(toys, output="absent/out.csv", model="characters[log=log.txt]")
     assert (answer.code, answer.err.count("Do: ")) == (2, 1)

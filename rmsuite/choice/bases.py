@@ -5,6 +5,7 @@ It may be read from a file of results, or filled from runs of methods: what anal
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -119,7 +120,9 @@ def known(models: Sequence[str], wanted: Sequence[str], who: str) -> list[int]:
     for name in wanted:
         places = [models.index(one) for one in names.matches(name, models)]
         if len(places) != 1:
-            got = ", ".join(models[place] for place in places) or "none of that name"
+            near = difflib.get_close_matches(name, models, n=1)
+            none = f"none of that name{f' (nearest is {near[0]!r})' if near else ''}"
+            got = ", ".join(models[place] for place in places) or none
             raise InputError(who=f"{who} {name!r}", expected="one model of the table", got=got, do="check the name")
         found += places
     return found

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,9 @@ SMALLEST, LARGEST = 1e-60, 1e60  # their squares, and the products of those, are
 # Columns of results and scores whose name means something, in any case; other names stay as they are.
 RESERVED = {MODEL, "benchmark", "task", "metric", "score", "method", "family", "publisher", "stage", "after"}
 RESERVED |= {"params_b", "pretrain_tokens_t"}
+# As people write numbers: with percent signs, with commas.
+MEANT = re.compile(r"[-+]?(\d+([.,]\d*)?|\d{1,3}(,\d{3})+(\.\d+)?)\s*%?")
+NOT_COMMAS = re.compile(r"model[;|\s]", re.IGNORECASE)  # how a first line begins that other signs divide
 
 
 class Readable(Protocol):
@@ -80,6 +84,17 @@ def is_number(text: str) -> bool:
         return "_" not in text and math.isfinite(float(text))
     except ValueError:
         return False
+
+
+def is_meant_as_number(text: str) -> bool:
+    """Return whether a text is a number, or what somebody writes who means one.
+
+    Examples
+    --------
+    >>> [is_meant_as_number(text) for text in ("71.2", "71 %", "71,2", "1,234.5", "7B", "1.2.3", "")]
+    [True, True, True, True, False, False, False]
+    """
+    return is_number(text) or MEANT.fullmatch(text) is not None
 
 
 def read_lines(path: Readable) -> list[Line]:
@@ -149,6 +164,8 @@ def check_columns(who: str, header: Sequence[str]) -> None:
     twice = sorted({name for name in header if header.count(name) > 1})
     if MODEL not in header:
         got, do = ", ".join(header) or "no columns", "name the column of the models so"
+        if len(header) == 1 and NOT_COMMAS.match(header[0]):
+            do = "set commas between the cells"
         raise InputError(who=who, expected=f"a column {MODEL}", got=got, do=do)
     if twice:
         raise InputError(who=who, expected="columns of different names", got=f"{twice[0]!r} twice", do="rename one")
@@ -188,8 +205,8 @@ def _of_object(place: str, row: Any) -> Line:
 def numeric(lines: Sequence[Line], apart: Iterable[str]) -> tuple[list[str], list[str]]:
     """Return the columns that hold numbers and those that hold none, in the table's order, without those ``apart``.
 
-    A column that holds a number anywhere holds numbers everywhere: what else stands in it is a fault, found when it is
-    read. A column without any cell that is filled holds none.
+    A column that holds a number anywhere, or what is meant as one, holds numbers everywhere: what else stands in it is
+    a fault, found when it is read. A column without any cell that is filled holds none.
 
     Raises
     ------
@@ -201,5 +218,5 @@ def numeric(lines: Sequence[Line], apart: Iterable[str]) -> tuple[list[str], lis
         got, do = f"{unnamed['']!r} in one without", "name that column, or leave it out"
         raise InputError(who=unnamed.place, expected="a name for every column", got=got, do=do)
     open_ = [name for name in names if name not in set(apart)]
-    held = [name for name in open_ if any(is_number(line[name]) for line in lines)]
+    held = [name for name in open_ if any(is_meant_as_number(line[name]) for line in lines)]
     return held, [name for name in open_ if name not in held]

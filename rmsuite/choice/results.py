@@ -60,14 +60,15 @@ def read_results(name: str | Path) -> BaseModels:
 def _check_there(path: Path, bundled: Mapping[str, Any]) -> None:
     if not os.path.isfile(path):  # noqa: PTH113 -- which no name is too long for
         expected = f"one of {', '.join(sorted(bundled))}, or a CSV or JSON file"
-        raise InputError(who=f"results {path}", expected=expected, got="no such file", do="check name or path")
+        got = "a folder" if path.is_dir() else "no such file"
+        raise InputError(who=f"results {path}", expected=expected, got=got, do="check name or path")
 
 
 def _table(source: str, files: Sequence[Readable], further: Sequence[Readable]) -> BaseModels:
     lines = [line for file in files for line in reading.read_lines(file)]
     more = [line for file in further for line in reading.read_lines(file)]
     categories, unread = reading.numeric(lines, APART)
-    if not categories and not any(reading.is_number(line[SCORE]) for line in lines):
+    if not categories and not any(reading.is_meant_as_number(line[SCORE]) for line in lines):
         got = ", ".join(unread) or "neither"
         raise InputError(who=f"results {source}", expected="categories or scores", got=got, do="add columns of numbers")
     if QUALITY in categories:
@@ -105,7 +106,8 @@ def _places(
         if place in found:
             got = f"another ({found[place].place})"
             expected = f"one result of {line[MODEL]} with {method}"
-            raise InputError(who=line.place, expected=expected, got=got, do="leave one of them out, or name methods")
+            do = "leave one of them out, or name methods; categories are columns"
+            raise InputError(who=line.place, expected=expected, got=got, do=do)
         found[place] = line
     return found
 

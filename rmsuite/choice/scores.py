@@ -69,7 +69,15 @@ def _files(paths: Iterable[str | Path]) -> Iterator[Readable]:
         if str(path) == BUNDLED:
             yield from (published(card["file"]) for card in cards()["scores"])
         else:
+            _check_there(Path(path))
             yield Path(path)
+
+
+def _check_there(path: Path) -> None:
+    if not path.is_file():
+        got = "a folder" if path.is_dir() else "no such file"
+        expected = f"{BUNDLED}, or a CSV or JSON file"
+        raise InputError(who=f"scores {path}", expected=expected, got=got, do="check name or path")
 
 
 def _cells(path: Readable) -> tuple[list[Cell], list[str]]:
@@ -100,7 +108,7 @@ def _of_wide(path: Readable, lines: Sequence[Line]) -> tuple[list[Cell], list[st
     held, further = reading.numeric(lines, [MODEL])
     if not held:
         raise InputError(
-            who=f"table {path.name}",
+            who=f"table {path if isinstance(path, Path) else path.name}",
             expected="a column of numbers a benchmark, or columns benchmark and score",
             got=", ".join(further) or "no further columns",
             do="add the scores",

@@ -116,7 +116,8 @@ def _written(path: Path) -> Iterator[FileIO]:
                 raise
     except OSError as error:
         do = "give a file in another folder with --output, or free space"
-        raise InputError(who=f"file {path}", expected="a file that can be written", got=str(error), do=do) from None
+        got = error.strerror or type(error).__name__
+        raise InputError(who=f"file {path}", expected="a file that can be written", got=got, do=do) from None
 
 
 def _append(file: FileIO, text: str) -> None:
