@@ -133,6 +133,13 @@ def test_few_models_give_gaps_with_reasons_and_no_warning(there):
     assert "No principal components" in answer.out
 
 
+def test_what_few_models_reach_by_chance_is_said_where_there_are_few(there):
+    said = "where these k leave a model out; of few models, chance reaches that too"
+    assert said not in " ".join(there.bare(*MINE).out.split())
+    Path("few.csv").write_text("model,score,params_b\n" + "".join(f"m{n},{n},{n % 4}\n" for n in range(7)))
+    assert said in " ".join(there.bare("base-models", "--results", "few.csv", "--draws", "20").out.split())
+
+
 def test_one_model_is_no_study_and_no_crash(there):
     Path("one.csv").write_text("model,score\na,1\n")
     assert there.bare("base-models", "--results", "one.csv").code == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from pathlib import Path
 
 import numpy as np
@@ -172,6 +173,10 @@ def test_pairs_that_differ_in_one_thing_are_compared_by_prompt_and_by_category(t
         parts = [number(found, "points", **mine, note=f"{what}; {category}") for category in "abc"]
         low, *_, high = sorted(float(part["value"]) for part in parts)
         assert low < float(row["value"]) < high
+    rows = re.findall(r"^toy-noisy - toy-late .*?(all prompts|[abc]) \((\d+)\)", toys(*RUN).out, re.MULTILINE)
+    whole, *parts = [int(n) for _, n in rows]  # how many prompts each row speaks of
+    assert [name for name, _ in rows] == ["all prompts", *"abc"]
+    assert whole == sum(parts)
 
 
 def test_a_file_may_name_stages_and_a_wrong_one_is_refused(toys):

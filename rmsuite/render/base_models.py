@@ -15,6 +15,7 @@ from rmsuite.render.sections import Section, bounded, joined, number, tabulated
 from rmsuite.reports.base_records import BaseCell, BaseTable, Gained
 from rmsuite.reports.choice import Choice
 from rmsuite.statistics.comparisons import FAMILY_LEVEL
+from rmsuite.statistics.intervals import FEW_DEVIANTS
 
 Shown = Sequence[tuple[BaseTable, Choice | None]]
 PAIRED = "paired by prompt"
@@ -150,12 +151,15 @@ def _related(table: BaseTable) -> Section:
     for pair, prompts in pairs:
         cells = [found.get((pair, prompts, method)) for method in table.methods]
         gains = [_gained(one.gain if one else None, table) for one in cells]
-        rows.append([f"{pair.first} - {pair.second}", pair.what, prompts, *gains])
+        n = [f" ({one.gain.difference.estimate.n_clusters})" for one in cells if one and one.gain]
+        rows.append([f"{pair.first} - {pair.second}", pair.what, f"{prompts}{''.join(n[:1])}", *gains])
     stages = [one.pair for one in table.related if one.pair.what.startswith("stage")]
     none = "No card names a base model and what was trained from it (stage, after); a file given with --results may."
     lines = [
         f"First minus second, {PAIRED}; in parentheses relative to the second. *: p < {FAMILY_LEVEL:g}, Holm-corrected "
-        "over the pairs of a method; by category over the categories of a pair.",
+        "over the pairs of a method; by category over the categories of a pair. Prompts: in parentheses their number; "
+        f"where fewer than {FEW_DEVIANTS} tell two base models apart, the interval leaves room for the others "
+        "(Clopper-Pearson), and may be wide.",
         *([] if stages else [none]),
         *(f"Note: {c.pair.first} - {c.pair.second}, {c.method}: {c.note}." for c in table.related if c.note),
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -19,6 +19,8 @@ from rmsuite.statistics.comparisons import FAMILY_LEVEL
 
 SHOWN = 10  # components
 EXACTLY = 1e-9  # from a correlation of 1: no two measurements come so near
+FLOORS_OF_FEW = ", where these k leave a model out; of few models, chance reaches that too"
+MERGED_IS = "Merged benchmarks: the mean of a model's standardised scores."
 
 
 def render_choice(choice: Choice, style: str) -> str:
@@ -53,7 +55,8 @@ def _predictors(choice: Choice, one: ByMethod) -> Section:
             f"Correlations over base models, with {_bounds(choice)}. *: p < {FAMILY_LEVEL:g}, Holm-corrected over the "
             f"rows of the column; of up to {EXACT} models by all permutations. Intervals are not corrected; models of "
             "one family count as independent.",
-            f"{_coverage(choice)} Kept: reaches {' and '.join(f'{v:g} at k = {k}' for k, v in FLOORS.items())}.",
+            f"{_coverage(choice)} {_kept(order)}",
+            *([MERGED_IS] if any(p.kind == "merged" for p in order) else []),
             *([f"No correlation: {none}."] if none else []),
             *([f"Exactly as quality goes, so that it may be made of it: {alike}."] if alike else []),
             *([f"{few} rows are known of fewer than {FEWEST} of the models, and left out."] if few else []),
@@ -64,6 +67,13 @@ def _predictors(choice: Choice, one: ByMethod) -> Section:
 def _bounds(choice: Choice) -> str:
     drawn = f"percentile bootstrap of models, {choice.settings.n_draws:,} draws, seed {choice.settings.seed}"
     return f"95% intervals: {drawn}, of fewer than {FEW} models no narrower than by Fisher's transformation"
+
+
+def _kept(order: Sequence[Predictor]) -> str:
+    """Say what a row reaches that is kept; of few models a floor may leave no model out, and then it is none."""
+    floors = " and ".join(f"{v:g} at k = {k}" for k, v in FLOORS.items())
+    few = any(one.correlations["pearson"].n_models <= max(FLOORS) for one in order)
+    return f"Kept: reaches {floors}{FLOORS_OF_FEW if few else ''}."
 
 
 def _of_few(predictor: Predictor) -> bool:

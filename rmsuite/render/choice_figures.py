@@ -41,9 +41,9 @@ def _correlations(choice: Choice) -> Figure:
     rows = sorted(known, key=lambda name: -_mean([values[m][name].value for m in values if name in values[m]]))
     shown = rows[:MOST_ROWS]
     table = tuple(tuple(values[m][name].value if name in values[m] else math.nan for m in values) for name in shown)
-    said = "Spearman's correlation over base models of what is known before training with quality"
+    said = "Spearman's correlation of what is known before training with quality, over the base models that have both"
     panels = [HeatMap("Spearman with quality", tuple(shown), tuple(values), table)] if shown else []
-    dropped = [f"Not drawn, with smaller correlations: {sequence(rows[MOST_ROWS:])}."] * (len(rows) > MOST_ROWS)
+    dropped = [f"Not drawn, with no larger means: {sequence(rows[MOST_ROWS:])}."] * (len(rows) > MOST_ROWS)
     numbers = [f"{one.method}: {one.n_models} base models have quality." for one in choice.methods]
     return _figure(choice, "correlations", panels, f"{said}; by the mean of the row.", *numbers, *dropped)
 
