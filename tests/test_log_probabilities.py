@@ -406,7 +406,10 @@ def test_what_came_meanwhile_is_not_overwritten(toys):
     assert part.read_text().endswith("what was said\n")
 
 
-@pytest.mark.parametrize("command", [("log-probabilities", "texts", "-e", "x", "-o"), ("base-models", "--results")])
+@pytest.mark.parametrize(
+    "command",
+    [("log-probabilities", "texts", "-e", "x", "-o"), ("base-models", "--results"), ("base-models", "--scores")],
+)
 def test_a_name_that_is_too_long_is_no_traceback(toys, command):
     assert toys(command[0], *command[1:], "x" * 300).code == 2
 

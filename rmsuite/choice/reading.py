@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -95,6 +96,13 @@ def is_meant_as_number(text: str) -> bool:
     [True, True, True, True, False, False, False]
     """
     return is_number(text) or MEANT.fullmatch(text) is not None
+
+
+def no_file(path: Path) -> str:
+    """Return what is at a path instead of a file, in words; empty where a file is."""
+    if os.path.isfile(path):  # noqa: PTH113 -- which no name is too long for
+        return ""
+    return "a folder" if os.path.isdir(path) else "no such file"  # noqa: PTH112
 
 
 def read_lines(path: Readable) -> list[Line]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -58,9 +57,8 @@ def read_results(name: str | Path) -> BaseModels:
 
 
 def _check_there(path: Path, bundled: Mapping[str, Any]) -> None:
-    if not os.path.isfile(path):  # noqa: PTH113 -- which no name is too long for
+    if got := reading.no_file(path):
         expected = f"one of {', '.join(sorted(bundled))}, or a CSV or JSON file"
-        got = "a folder" if path.is_dir() else "no such file"
         raise InputError(who=f"results {path}", expected=expected, got=got, do="check name or path")
 
 

@@ -74,8 +74,7 @@ def _files(paths: Iterable[str | Path]) -> Iterator[Readable]:
 
 
 def _check_there(path: Path) -> None:
-    if not path.is_file():
-        got = "a folder" if path.is_dir() else "no such file"
+    if got := reading.no_file(path):
         expected = f"{BUNDLED}, or a CSV or JSON file"
         raise InputError(who=f"scores {path}", expected=expected, got=got, do="check name or path")
 
