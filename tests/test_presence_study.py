@@ -179,7 +179,7 @@ def test_base_models_are_given_log_probabilities_of_their_family_only_where_that
     table = replace(bases(), facts={TOKENS: np.ones(N)})
     for inherit, note in (
         (False, "1 of 18 base models have no log-probabilities"),
-        (True, "1 base models are given those of the largest model of their family"),
+        (True, "1 base models are given those of the largest model of their family that saw as many tokens"),
     ):
         columns, notes = documents_of(table, presence(np.ones(N - 1), there), inherit)
         assert notes == (note,)

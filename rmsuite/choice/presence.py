@@ -200,7 +200,7 @@ def as_scores(presence: Presence) -> Scores:
 def inherited(
     columns: Mapping[str, np.ndarray], families: Sequence[str], parameters: np.ndarray, tokens: np.ndarray
 ) -> tuple[dict[str, np.ndarray], int]:
-    """Give models without scores those of their family's largest model that has some, if it saw as many tokens.
+    """Give models without scores those of the largest model of their family that has some and saw as many tokens.
 
     Each column is (n_models,), as are ``parameters`` and ``tokens``. Returns the columns and how many models were given
     some. Source: arXiv:2505.10775, which does so for smaller models of a family.

@@ -56,6 +56,11 @@ def base_tables(
         return tuple(_table(chosen, study, tuple(methods), metric(name), sizes) for name in shown)
 
 
+def _sign(shown: Metric) -> int:
+    """Return what a metric is multiplied by so that larger is better."""
+    return -1 if shown.direction == "smaller is better" else 1
+
+
 class _Values:
     """The column of a metric by method and base model."""
 
@@ -63,7 +68,7 @@ class _Values:
         self.chosen, self.study, self.methods, self.metric = chosen, study, methods, shown
         self.column = column(study.name, {n: g for n, g in chosen.groups.items() if is_whole(g)}, shown)
         self.estimates = self.column.estimates() if self.column else {}
-        self.sign = -1 if shown.direction == "smaller is better" else 1
+        self.sign = _sign(shown)
 
     def has(self, method: str, base: str) -> bool:
         return point(method, PARAMETER, base) in self.estimates
@@ -242,7 +247,7 @@ def _only(found: Column, names: Sequence[str]) -> Column:
 def as_bases(table: BaseTable) -> BaseModels:
     """Return a table as base models by methods, for what analyses those: larger is better, percentages in points."""
     sets = [table.study.sets[base] for base in sorted(table.study.tasks)]
-    sign = -1 if table.metric.direction == "smaller is better" else 1
+    sign = _sign(table.metric)
     factor = sign * (100 if table.metric.percent else 1)
     values = [[_value(table.cells[method, one.name]) for method in table.methods] for one in sets]
     return BaseModels(

@@ -35,7 +35,8 @@ RANKED = "spearman"  # the correlation that says which single benchmark is the b
 class Settings:
     """How base models are analysed: rule of ties, resamples, root of random streams, sizes, default base models.
 
-    ``inherit`` gives models without log-probabilities those of the largest model of their family.
+    ``inherit`` gives models without log-probabilities those of the largest model of their family that saw as many
+    tokens.
     """
 
     ties: str = "expected"

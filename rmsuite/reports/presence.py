@@ -71,7 +71,8 @@ def documents_of(bases: BaseModels, presence: Presence, inherit: bool) -> tuple[
     n_without = len(bases.models) - found.n_with_scores - n_given
     notes = [f"{model} gets no log-probabilities: {why}" for model, why in found.unclear.items()]
     notes += [f"{n_without} of {len(bases.models)} base models have no log-probabilities"] if n_without else []
-    notes += [f"{n_given} base models are given those of the largest model of their family"] if n_given else []
+    largest = "those of the largest model of their family that saw as many tokens"
+    notes += [f"{n_given} base models are given {largest}"] if n_given else []
     notes += ["no base model is given those of another: none of its family saw as many tokens"] * (
         inherit and not n_given
     )
